@@ -11,6 +11,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from multiprocessing import resource_tracker
 from typing import Any, Protocol, TypeVar
 
 from training.console import say
@@ -54,7 +55,7 @@ def prepare(modules: Sequence[str]) -> None:
     from multiprocessing import forkserver
 
     forkserver.set_forkserver_preload(["distributed", __name__, *modules])
-    with _environment(_ONE_THREAD):
+    with _environment(_ONE_THREAD), _deaf_processes():
         forkserver.ensure_running()
 
 
@@ -242,18 +243,19 @@ def _connected(distributed: Any, workers: int, scheduler: str) -> Iterator[Any]:
             folder = opened.enter_context(
                 tempfile.TemporaryDirectory(prefix="napari-unet-", ignore_cleanup_errors=True)
             )
-            cluster = distributed.LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                processes=True,
-                memory_limit=None,
-                security=True,  # others on this machine can't send it tasks
-                local_directory=folder,
-                dashboard_address="127.0.0.1:0",
-                silence_logs=logging.CRITICAL,
-            )
-            client = opened.enter_context(distributed.Client(opened.enter_context(cluster)))
-            client.register_plugin(_deaf(distributed))
+            with _one_interrupt_kept():  # dask can't end workers that are starting
+                cluster = distributed.LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    memory_limit=None,
+                    security=True,  # others on this machine can't send it tasks
+                    local_directory=folder,
+                    dashboard_address="127.0.0.1:0",
+                    silence_logs=logging.CRITICAL,
+                )
+                client = opened.enter_context(distributed.Client(opened.enter_context(cluster)))
+                client.register_plugin(_deaf(distributed))
         say(f"What the workers do: {client.dashboard_link}")
         yield client
 
@@ -282,6 +284,46 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _one_interrupt_kept() -> Iterator[None]:
+    """Let the first Ctrl-C end this process at the end of the ``with`` statement.
+
+    Processes that are started meanwhile, and later by threads that were, never hear it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    kept: list[int] = []
+
+    def keep(number: int, _: object) -> None:
+        if kept:
+            raise KeyboardInterrupt
+        kept.append(number)
+
+    former = signal.signal(signal.SIGINT, keep)
+    try:
+        with _deaf_processes():
+            yield
+    finally:
+        signal.signal(signal.SIGINT, former)
+    if kept:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _deaf_processes() -> Iterator[None]:
+    """Start processes that never hear Ctrl-C, nor do those that they fork."""
+    if sys.platform == "win32":
+        yield
+        return
+    resource_tracker.ensure_running()  # whose start would let the signal through again
+    heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, heard)
 
 
 def _deaf(distributed: Any) -> Any:

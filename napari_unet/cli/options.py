@@ -117,6 +117,8 @@ ome_zarr_option = click.option(
 
 
 def _read_memory(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
+    if value is not None and isnan(value):
+        raise click.BadParameter("nan is not a number of GB.")
     return None if value is None else value * 1e9
 
 

@@ -287,6 +287,11 @@ class ChunkNeurons:
                 self._files.write("numbers", index, numbers=of_slice)
         return max(int(of_slice.max()) for of_slice in numbers)
 
+    @property
+    def is_numbered(self) -> bool:
+        """Whether the neurons of all slices have their numbers."""
+        return self._files.has("numbers", self.shape[0] - 1)
+
     def _weights(self, index: int, block: Block) -> NDArray[np.uint8]:
         """Read the weights of a block's pixels (Y, X); unlinked, all count the same."""
         found = self._files.open("basins", index, block)

@@ -136,3 +136,19 @@ def lacking_library(path: Path, kind: str, library: str) -> UserError:
         f"{path} would be {kind}, and {library} is not installed, which writes it.",
         f"Install it: pip install {library}.",
     )
+
+
+def begun_otherwise(folder: Path, how: str) -> UserError:
+    """Say that a folder of what is not whole yet can't be gone on with.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    how : str
+        How it was begun, such as "with another model".
+    """
+    return UserError(
+        f"{folder} was begun {how}.",
+        "Give the same command as then to go on, or delete that folder to begin again.",
+    )

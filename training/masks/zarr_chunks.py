@@ -24,7 +24,7 @@ from training.formats.chunked_stack import unreadable
 from training.masks.chunk_files import ChunkFiles, KeptPages, Listing
 from training.masks.pyramid import halve
 from training.masks.shares import WHOLE, Share
-from training.masks.stack_writer import report_errors
+from training.masks.stack_writer import begun_otherwise, report_errors
 from training.masks.zarr_image import RECORD, ZarrImage
 from training.stacks.windows import Window
 
@@ -73,19 +73,23 @@ class ZarrChunks:
             If another does, or has finished it meanwhile.
         """
         own = self._lock(f".{share.number}-of-{share.of}")
-        with open_to_append(self._lock()) as whole, open_to_append(own) as part:
-            is_whole = share == WHOLE
-            if not (take_lock(whole, is_shared=not is_whole) and take_lock(part)):
-                raise UserError(
-                    f"Another process is writing {self.folder}.", "Wait for it, or end it."
-                )
-            self._check_division(share)
-            self.check()
-            yield
-        if self.is_finished():
-            for path in self.folder.parent.glob(f".{glob.escape(self.folder.name)}.*lock"):
-                with suppress(OSError):  # another process has it open
-                    path.unlink()
+        is_whole, is_last = share == WHOLE, False
+        try:
+            with open_to_append(self._lock()) as whole, open_to_append(own) as part:
+                if not (take_lock(whole, is_shared=not is_whole) and take_lock(part)):
+                    raise UserError(
+                        f"Another process is writing {self.folder}.", "Wait for it, or end it."
+                    )
+                is_last = is_whole
+                self._check_division(share)
+                self.check()
+                yield
+            is_last = True
+        finally:
+            if is_last and self.is_finished():  # or was refused before it was begun
+                for path in self.folder.parent.glob(f".{glob.escape(self.folder.name)}.*lock"):
+                    with suppress(OSError):  # another process has it open
+                        path.unlink()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -110,12 +114,15 @@ class ZarrChunks:
         Raises
         ------
         UserError
-            If that can't be read.
+            If that can't be read, or it was begun as something else.
         """
         if not self.folder.exists():
             return None
         try:
             return dict(self._open_group().attrs[RECORD])  # type: ignore[arg-type]
+        except (FileNotFoundError, KeyError) as error:
+            how = "as another kind of result, or version of OME-Zarr"
+            raise begun_otherwise(self.folder, how) from error
         except Exception as error:  # zarr raises many kinds
             raise unreadable(self.folder, error) from error
 

@@ -13,6 +13,7 @@ import numpy as np
 from training.errors import UserError
 from training.formats.pixel_size import NO_OFFSET, Offset, PixelSize
 from training.formats.zarr_folders.multiscales import CLASSES
+from training.formats.zarr_folders.nodes import Node
 from training.label_classes import NO_CLASSES, LabelClasses
 from training.masks.pyramid import count_levels
 from training.masks.stack_writer import lacking_library, report_errors, split_path
@@ -49,6 +50,9 @@ def check_zarr_output(path: Path, is_label: bool, overwrite: bool = False) -> No
         names = f"{container} or {container}/{_LABELS}/NAME" if is_label else str(container)
         raise UserError(f"{path} is not where OME-Zarr has such pixels.", f"Give {names}.")
     check_folder(container)
+    if parts and container.exists():
+        labels = container / _LABELS
+        check_folder(path if labels.exists() else labels)
     if container.exists() and _version_of(container) is None:
         raise UserError(f"{container} is there, and is not a Zarr group.", "Choose another name.")
     if path.exists() and not overwrite:
@@ -251,6 +255,7 @@ def _split(path: Path) -> tuple[Path, str]:
 
 def _version_of(folder: Path) -> str | None:
     """Find the version of OME-Zarr that a folder can have, by Zarr's; None if it is no group."""
-    if (folder / "zarr.json").is_file():
-        return "0.5"
-    return "0.4" if (folder / ".zgroup").is_file() else None
+    node = Node.read(folder, folder)
+    if node is None or node.is_array:
+        return None
+    return "0.5" if node.version == 3 else "0.4"

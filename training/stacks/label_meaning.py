@@ -272,13 +272,15 @@ class _Decision:
 
     @property
     def _middle(self) -> float:
-        """Half of the range; of greys of a mask that reach it, half of what their type holds."""
-        dtype = self.census.dtype
-        if self.is_mask and dtype in (np.uint8, np.uint16):
+        """Half of the range; or of what a probability, or greys of a mask, can reach, if beyond."""
+        low, high, dtype = self.values[0], self.values[-1], self.census.dtype
+        if self.census.is_probability:
+            half = 0.5
+        elif self.is_mask and dtype in (np.uint8, np.uint16):
             half = np.iinfo(dtype).max / 2
-            if self.values[-1] > half:
-                return half
-        return (self.values[0] + self.values[-1]) / 2
+        else:
+            half = low
+        return half if low < half < high else (low + high) / 2
 
     def _classes(self, convention: LabelConvention | None) -> LabelMeaning:
         """Read several even values: ids of cells, a mask with strays, or unclear classes."""

@@ -23,8 +23,8 @@ from napari_unet.neurons.search_files import Block
 from napari_unet.neurons.segmentation import Segmentation, count_text
 from napari_unet.prediction.chunk_job import ChunkJob
 from napari_unet.prediction.chunk_prediction import GIBI, ChunkPrediction
+from napari_unet.prediction.chunk_record import digest
 from napari_unet.prediction.predictor import Predictor
-from training import __version__
 from training.console import say
 from training.errors import UserError
 from training.files.append_files import open_to_append
@@ -32,7 +32,7 @@ from training.files.file_locks import take_lock
 from training.files.open_elsewhere import remove_folder
 from training.label_convention import LabelConvention
 from training.masks.mask_files import label_dtype
-from training.masks.stack_writer import report_errors
+from training.masks.stack_writer import begun_otherwise, report_errors
 from training.masks.writer_choice import open_chunks
 from training.model.stack_part import StackPart
 from training.opening import open_stack
@@ -93,11 +93,13 @@ class ChunkedSearch:
         options = part.place | self.written | {"is_label": True}
         output_chunks = open_chunks(output, part.shape, np.uint64, **options)
         output_chunks.check()
+        threads = self._count_threads(part)
         work = output_chunks.folder.with_suffix(".work").absolute()
+        if output_chunks.folder.exists() and not work.exists():
+            raise _begun_by_another(output_chunks.folder)
         with report_errors(work):
             work.mkdir(exist_ok=True)
         tell_of_threshold(self.how, part.shape[0])
-        threads = self._count_threads(part)
         job = self._job(stack, part, work / "probability.zarr")
         with (
             job.open(self.predictor, self.division.share) as prediction,
@@ -105,6 +107,7 @@ class ChunkedSearch:
         ):
             try:
                 search = self._begin(prediction, work)
+                _check_begun(output_chunks.folder, search)
                 tell_of_prediction(job, prediction, self.division)
                 with open_to_append(work / "merging.lock") as merging:
                     may_merge = search.is_learned and take_lock(merging, is_shared=True)
@@ -117,7 +120,11 @@ class ChunkedSearch:
                 ):
                     if all(map(search.is_joined, range(part.shape[0]))) and take_lock(lock):
                         take_lock(merging, patience=math.inf)  # others still read what is there
-                        total = self._number(search, threads, workers, output, options)
+                        _check_begun(output_chunks.folder, search)
+                        record = prediction.record | {"kind": "neurons"}
+                        written: dict[str, Any] = {"output": output, "options": options}
+                        written |= {"record": record}
+                        total = self._number(search, threads, workers, **written)
             except KeyboardInterrupt:
                 say(f"What was found is in {work}: the same command goes on there.")
                 raise
@@ -131,12 +138,16 @@ class ChunkedSearch:
         say(f"{count_text(total, part.shape[0], self.is_linked)}: {output}")
 
     def _begin(self, prediction: ChunkPrediction, work: Path) -> ChunkNeurons:
-        """Open the search, without the probability that earlier runs have used."""
+        """Open the search, without the probability that earlier runs have used.
+
+        Its folder has the name of what the probability depends on: whoever deletes that alone, to
+        begin again with other options, gets nothing of the search before.
+        """
         import zarr
 
         (folder,) = prediction.folders
         pages = zarr.open_array(folder / "0", mode="r")
-        search = ChunkNeurons(work, pages, self.how, self.is_linked)
+        search = ChunkNeurons(work / digest(prediction.record), pages, self.how, self.is_linked)
         for index in filter(search.is_flooded, prediction.slices):
             prediction.drop_slice(index)
         return search
@@ -190,8 +201,10 @@ class ChunkedSearch:
         search: ChunkNeurons,
         threads: int,
         workers: Workers | None,
+        *,
         output: Path,
         options: dict[str, Any],
+        record: dict[str, Any],
     ) -> int:
         """Number the neurons of all slices, and write them; gives how many there are."""
         blocks = search.tasks
@@ -208,7 +221,7 @@ class ChunkedSearch:
             count = search.number()
             dtype = label_dtype(np.dtype(np.int64), count)
             chunks = open_chunks(output, search.shape, dtype, **options)
-            chunks.open({"version": __version__, "options": self._named()})
+            chunks.open(record)
 
             def write(task: tuple[int, Block]) -> None:
                 index, block = task
@@ -273,6 +286,21 @@ class ChunkedSearch:
 
 
 _WRITTEN = ("compression", "ome_zarr")
+
+
+def _check_begun(folder: Path, search: ChunkNeurons) -> None:
+    """Refuse to go on with neurons that another command or an earlier search has begun to write.
+
+    Raises
+    ------
+    UserError
+    """
+    if folder.exists() and not search.is_numbered:
+        raise _begun_by_another(folder)
+
+
+def _begun_by_another(folder: Path) -> UserError:
+    return begun_otherwise(folder, "by another command")
 
 
 def _merge(

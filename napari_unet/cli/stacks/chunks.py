@@ -21,6 +21,7 @@ from napari_unet.prediction.chunk_prediction import ChunkPrediction, Outcome
 from napari_unet.prediction.predictor import Predictor
 from training.console import list_names, say, warn
 from training.errors import UserError
+from training.files.atomic_files import UnwritableError
 from training.masks.shares import WHOLE, Share
 from training.resources.limits import memory_limit
 
@@ -211,6 +212,8 @@ def predict_missing(
     for batch, outcome in chain(tried, workers.run(work, alone)):
         if isinstance(outcome, Outcome):
             prediction.take(outcome)
+        elif isinstance(outcome, UnwritableError):
+            raise outcome
         elif len(batch) > 1:
             alone += _each(batch)
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from napari_unet.cli import predict
 from napari_unet.prediction.chunk_prediction import ChunkPrediction, Outcome
 from tests.terminal import interrupt, start_on_terminal
 from training.errors import UserError
+from training.files.atomic_files import UnwritableError
 from training.masks.shares import Share
 from training.masks.writer_choice import open_chunks
 
@@ -41,6 +43,12 @@ if os.environ.get("DEATHS") and ("forkserver" in program or "spawn_main" in prog
         return former(prediction, indices)
 
     former, ChunkPrediction.predict_batch = ChunkPrediction.predict_batch, predict_batch
+"""
+
+STARTING = """
+import os, sys
+if "forkserver" in " ".join(sys.orig_argv):
+    os.register_at_fork(after_in_child=lambda: print("a worker starts", flush=True))
 """
 
 
@@ -121,6 +129,10 @@ def fail_of_slice_1(prediction: ChunkPrediction, indices: Sequence[int]) -> Outc
     return Outcome()
 
 
+def find_no_room(prediction: ChunkPrediction, indices: Sequence[int]) -> Outcome:
+    raise UnwritableError(Path("chunk"), OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+
+
 def test_the_workers_of_a_running_cluster_predict(
     model: Path,
     raw: Path,
@@ -138,6 +150,10 @@ def test_the_workers_of_a_running_cluster_predict(
         with monkeypatch.context() as failing:
             failing.setattr(ChunkPrediction, "predict_batch", fail_of_slice_1)
             failed = run(model, raw, "-o", "k.zarr", "--scheduler", address)
+        with monkeypatch.context() as failing:
+            failing.setattr(ChunkPrediction, "predict_batch", find_no_room)
+            with pytest.raises(UnwritableError, match="chunk can't be written: No space left"):
+                run(model, raw, "-o", "full.zarr", "--scheduler", address)
         damaged = tmp_path / "raw.zarr"
         zarr.create_array(damaged, shape=(2, 30, 40), dtype="f4", chunks=(1, 30, 40))[1] = np.nan
         result = run(model, damaged, "-o", "n.zarr", "--scheduler", address)
@@ -202,4 +218,18 @@ def test_ctrl_c_leaves_no_worker(
     assert code == 1
     assert "m.partial.zarr: the same command goes on there." in text
     assert "Traceback" not in text
+    assert processes_with("PREDICTION", str(tmp_path)) == []
+
+
+@pytest.mark.heavy
+def test_ctrl_c_while_workers_start_ends_them(
+    model: Path, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(STARTING)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    monkeypatch.setenv("PREDICTION", str(tmp_path))
+    given = (model, raw, "-o", tmp_path / "m.zarr", "--workers", "2")
+    terminal = start_on_terminal([PROGRAM, "predict", *given], until="a worker starts")
+    code, text = interrupt(terminal)
+    assert (code, "Aborted!" in text, "Traceback" in text) == (1, True, False)
     assert processes_with("PREDICTION", str(tmp_path)) == []

@@ -75,6 +75,13 @@ def test_smoothed_labels_are_cut_at_the_middle(membrane: Array) -> None:
     assert 2 * np.sum(found & membrane) / (found.sum() + membrane.sum()) > 0.9
 
 
+def test_probabilities_are_cut_at_a_half_however_sure_they_are(membrane: Array) -> None:
+    unsure = 0.7 * ndimage.gaussian_filter(np.where(membrane, 1.0, 0.0), (0, 0.8, 0.8))
+    meaning = LabelMeaning.of(unsure)
+    np.testing.assert_array_equal(meaning.read(unsure) == MEMBRANE, unsure > 0.5)
+    assert "cut at 0.5" in meaning.describe()[0]
+
+
 def test_negative_values_are_unknown(membrane: Array) -> None:
     labels = np.where(membrane, 1, 0).astype(np.int8)
     labels[:, :30] = -1
