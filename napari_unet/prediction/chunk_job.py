@@ -13,7 +13,7 @@ from napari_unet.prediction.chunk_prediction import ChunkPrediction, Outcome
 from napari_unet.prediction.freed_memory import keep_freed_memory
 from napari_unet.prediction.predictor import Predictor, load_predictor
 from training.label_convention import LabelConvention
-from training.masks.result_files import result_page, result_pixels
+from training.masks.result_files import make_result, result_pixels
 from training.masks.shares import WHOLE, Share
 from training.masks.writer_choice import open_chunks
 from training.model.stack_part import Bounds, StackPart
@@ -129,14 +129,14 @@ class ChunkJob:
                     self.membranes,
                     chunks,
                     partial(
-                        result_page,
+                        make_result,
+                        self.results,
                         threshold=self.threshold,
                         convention=self.convention,
                         probability_dtype=self.probability_dtype,
                         classes=classes,
                         class_thresholds=self.class_thresholds,
                     ),
-                    self.threshold,
                     self._named(part, predictor),
                     self.memory,
                     share,

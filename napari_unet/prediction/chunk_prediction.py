@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise, product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ from training.errors import UserError
 from training.files.atomic_files import UnwritableError
 from training.formats.file_times import file_times
 from training.formats.stack import Stack
+from training.masks.result_files import SliceResult
 from training.masks.result_warnings import share_warning
 from training.masks.shares import WHOLE, Share
 from training.masks.zarr_image import CHUNK
@@ -37,7 +39,7 @@ from training.model.stack_scale import card_for
 from training.model.tiling import tile_starts
 from training.resources.limits import memory_to_take
 from training.stacks.intensities import Membranes
-from training.stacks.padding import find_padding
+from training.stacks.padding import find_any_padding
 from training.stacks.windows import Window
 
 if TYPE_CHECKING:
@@ -98,10 +100,8 @@ class ChunkPrediction:
         Those of the stack.
     results : mapping of str to ZarrChunks
         By kind; held by this process.
-    to_page : callable
-        From a kind of result and a probability of membrane (Y, X) to what is written.
-    threshold : float
-        Probability from which on a pixel is membrane.
+    make : callable
+        From a probability of membrane (Y, X), or of classes (C, Y, X), to what is written.
     options : dict
         All else that the results depend on, as a person gave it, to refuse going on with others.
     memory : float or None
@@ -144,8 +144,7 @@ class ChunkPrediction:
         zoom: tuple[float, float],
         membranes: Membranes,
         results: Mapping[str, ZarrChunks],
-        to_page: Callable[[str, NDArray[np.float32]], NDArray[Any]],
-        threshold: float,
+        make: Callable[[NDArray[np.float32]], SliceResult],
         options: dict[str, Any],
         memory: float | None = None,
         share: Share = WHOLE,
@@ -153,7 +152,7 @@ class ChunkPrediction:
         self._predictor, self.stack, self._part, self._zoom = predictor, stack, part, zoom
         self.card = predictor.card
         self.folders = [chunks.folder for chunks in results.values()]
-        self._results, self._to_page, self._threshold = results, to_page, threshold
+        self._results, self._make = results, make
         self.slices = share.of_slices(part.shape[0])
         self.note = self._doubt = ""
         record = {
@@ -406,7 +405,7 @@ class ChunkPrediction:
                 except (UserError, OSError) as error:
                     self.take(Outcome(tuple(_place(number, window, error) for window in parts)))
                     continue
-                padding = find_padding(image)
+                padding = find_any_padding(image)
             for window in parts:
                 future = executor.submit(self._predict, index, image, window, padding)
                 futures.append(future)
@@ -426,18 +425,20 @@ class ChunkPrediction:
             yield
 
     def _predict(
-        self, index: int, image: NDArray[Any], window: Window, padding: NDArray[np.bool_]
+        self,
+        index: int,
+        image: NDArray[Any],
+        window: Window,
+        padding: NDArray[np.bool_] | Literal[False],
     ) -> Outcome:
         view = SliceView(self._zoom, window)
-        probability = self._predictor.predict_part(image, self._card, view, padding)
+        found = self._make(self._predictor.predict_part(image, self._card, view, padding))
         inside = self._in_result(window)
         for kind, chunks in self._results.items():
-            page = self._to_page(kind, probability)
-            chunks.write(index, inside, page)
+            chunks.write(index, inside, found.pages[kind])
         if self._predictor.classes:  # of which no share is usual
             return Outcome()
-        membrane = np.count_nonzero(probability >= self._threshold)
-        return Outcome((), membrane, probability.size)
+        return Outcome((), found.membrane, math.prod(map(len, window)))
 
     def _write_levels(self, index: int, parts: Sequence[Future[Outcome]]) -> Outcome:
         """Write a slice's smaller sizes, once its parts are there."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -174,7 +174,11 @@ class Predictor:
         return self._foreign is None and is_cut(card, shape, self.tta, view)
 
     def predict_part(
-        self, image: NDArray[Any], card: ModelCard, view: SliceView, padding: NDArray[np.bool_]
+        self,
+        image: NDArray[Any],
+        card: ModelCard,
+        view: SliceView,
+        padding: NDArray[np.bool_] | Literal[False],
     ) -> NDArray[np.float32]:
         """Predict a part of a slice, in the caller's thread.
 
@@ -187,8 +191,8 @@ class Predictor:
             How.
         view : SliceView
             Its window is the part.
-        padding : array (Y, X) of bool
-            That of the slice, see :func:`training.stacks.padding.find_padding`.
+        padding : array (Y, X) of bool, or False
+            That of the slice, see :func:`training.stacks.padding.find_any_padding`.
 
         Returns
         -------

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fnmatch
 import glob
 import os
 import secrets
@@ -203,13 +204,15 @@ def remove_leftovers(folder: Path, name: str = "") -> None:
     What another process is writing just now is left alone.
     """
     wanted = glob.escape(_shorten(name)) if name else "*"
-    left: list[Path] = []
-    with contextlib.suppress(OSError):  # too many open files: it is tidied up another time
-        left += folder.glob(f".{wanted}.{_RANDOM}{_SUFFIX}")
-    for path in left:
+    left: list[str] = []
+    # Too many open files: it is tidied up another time.
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        names = (entry.name for entry in entries)
+        left += fnmatch.filter(names, f".{wanted}.{_RANDOM}{_SUFFIX}")
+    for found in left:
         # Locked by its writer, renamed meanwhile, or not ours to remove: it harms nobody.
         with contextlib.suppress(OSError):
-            _remove_unused(path)
+            _remove_unused(folder / found)
 
 
 if sys.platform == "win32":

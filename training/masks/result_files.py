@@ -127,40 +127,65 @@ def result_pixels(kind: str, probability_dtype: str = "float32") -> dict[str, An
     return {"dtype": dtype, "is_label": False}
 
 
-def result_page(
-    kind: str,
+class SliceResult(NamedTuple):
+    """What is written of a slice, or of a band of its rows.
+
+    Parameters
+    ----------
+    pages : dict of arrays (Y, X)
+        By kind, of uint8, float16 or float32: see :func:`make_result`.
+    membrane : int
+        Pixels of it that are membrane; 0 of classes.
+    """
+
+    pages: dict[str, NDArray[Any]]
+    membrane: int
+
+    @classmethod
+    def of_bands(cls, bands: Sequence[SliceResult]) -> SliceResult:
+        """Put a slice together of bands of its rows, the first row first."""
+        if len(bands) == 1:
+            return bands[0]
+        kinds = bands[0].pages
+        pages = {kind: np.concatenate([band.pages[kind] for band in bands]) for kind in kinds}
+        return cls(pages, sum(band.membrane for band in bands))
+
+
+def make_result(
+    kinds: Iterable[str],
     probability: NDArray[np.float32],
     threshold: float,
     convention: LabelConvention,
     probability_dtype: str = "float32",
     classes: LabelClasses = NO_CLASSES,
     class_thresholds: Mapping[str, float] = NO_THRESHOLDS,
-) -> NDArray[Any]:
+) -> SliceResult:
     """Make what is written of a slice or a part of one.
 
     Parameters
     ----------
-    kind : str
-        ``mask``, ``probability`` or ``submission``.
+    kinds : iterable of str
+        ``mask``, ``probability`` or ``submission``; of classes only the first.
     probability : array (Y, X) of float32; of classes (C, Y, X)
         From 0 to 1.
     threshold, convention, probability_dtype, classes, class_thresholds
         As of :class:`ResultFiles`.
-
-    Returns
-    -------
-    array (Y, X)
-        Of uint8, float16 or float32.
     """
     if classes:
-        return classes.decide(probability, class_thresholds)
-    if kind == "mask":
-        return mask_page(probability >= threshold, convention)
-    if kind == "submission":
-        return submission_page(probability)
-    if probability_dtype == "uint8":
-        return np.asarray(np.rint(255 * probability), np.uint8)
-    return probability.astype(probability_dtype, copy=False)
+        page = classes.decide(probability, class_thresholds)
+        return SliceResult(dict.fromkeys(kinds, page), 0)
+    is_membrane = probability >= threshold
+    pages: dict[str, NDArray[Any]] = {}
+    for kind in kinds:
+        if kind == "mask":
+            pages[kind] = mask_page(is_membrane, convention)
+        elif kind == "submission":
+            pages[kind] = submission_page(probability)
+        elif probability_dtype == "uint8":
+            pages[kind] = np.asarray(np.rint(255 * probability), np.uint8)
+        else:
+            pages[kind] = probability.astype(probability_dtype, copy=False)
+    return SliceResult(pages, np.count_nonzero(is_membrane))
 
 
 def check_class_results(
@@ -191,30 +216,6 @@ def check_class_results(
             f"The model tells {', '.join(classes.names)} apart, and the {of_one[0]} is of one.",
             f"Name it, such as --class {classes.example}.",
         )
-
-
-class SliceResult(NamedTuple):
-    """What is written of a slice, or of a band of its rows.
-
-    Parameters
-    ----------
-    pages : dict of arrays (Y, X)
-        By kind, see :func:`result_page`.
-    membrane : int
-        Pixels of it that are membrane.
-    """
-
-    pages: dict[str, NDArray[Any]]
-    membrane: int
-
-    @classmethod
-    def of_bands(cls, bands: Sequence[SliceResult]) -> SliceResult:
-        """Put a slice together of bands of its rows, the first row first."""
-        if len(bands) == 1:
-            return bands[0]
-        kinds = bands[0].pages
-        pages = {kind: np.concatenate([band.pages[kind] for band in bands]) for kind in kinds}
-        return cls(pages, sum(band.membrane for band in bands))
 
 
 class ResultFiles:
@@ -274,9 +275,9 @@ class ResultFiles:
             )
             for kind, path in paths.items()
         }
-        self._threshold = threshold
-        self._to_page = partial(
-            result_page,
+        self._make = partial(
+            make_result,
+            self._writers,
             threshold=threshold,
             convention=convention,
             probability_dtype=probability_dtype,
@@ -307,8 +308,7 @@ class ResultFiles:
         probability : array (Y, X), or (C, Y, X) of classes, of float32
             From 0 to 1.
         """
-        pages = {kind: self._to_page(kind, probability) for kind in self._writers}
-        return SliceResult(pages, np.count_nonzero(probability >= self._threshold))
+        return self._make(probability)
 
     def put(self, result: SliceResult) -> None:
         """Append the next slice as it was made; errors as of :meth:`write`."""

@@ -73,7 +73,8 @@ class ZarrImage:
     is_label : bool
         Whether the pixels are labels, which have no mean.
     compression : str or None
-        None: uncompressed; else by Zarr's own choice.
+        None: uncompressed; else labels of 8 bits by Blosc's LZ4 of their bits, others by Zarr's
+        own choice.
     overwrite : bool
         Replace what is there under the path.
     version : str
@@ -150,6 +151,8 @@ class ZarrImage:
             options["dimension_names"] = ("z", "y", "x")
         if not self._is_compressed:
             options["compressors"] = None
+        elif self.is_label and self.dtype.itemsize == 1:
+            options["compressors"] = _mask_compressor(is_old=self.version == "0.4")
         arrays = []
         for level in range(levels):
             shape = (self.shape[0], height, width)
@@ -222,6 +225,16 @@ class ZarrImage:
             source = {"source": {"image": "../../"}} if self._is_added else {}
             metadata["image-label"] = version | _describe_classes(self._classes) | source
         return metadata
+
+
+def _mask_compressor(*, is_old: bool) -> Any:
+    """Give what compresses masks in half the time that Zarr's own choice takes, and to less."""
+    import numcodecs
+    from zarr.codecs import BloscCodec
+
+    if is_old:
+        return numcodecs.Blosc("lz4", clevel=9, shuffle=numcodecs.Blosc.BITSHUFFLE)
+    return BloscCodec(cname="lz4", clevel=9, shuffle="bitshuffle", typesize=1)
 
 
 def _describe_classes(classes: LabelClasses) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import product
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from training.model.slice_view import SliceView, cut_window, turn_window
 from training.model.tiling import Forward, predict_tiles, seen_window
 from training.sampling.displacement import Displacement, turn_displacement
 from training.sampling.resampling import cubic_axis, linear_axis, shifted_axis, zoomed_shape
-from training.stacks.padding import find_padding
+from training.stacks.padding import find_any_padding
 from training.stacks.scaling import check_pixels
 from training.stacks.windows import Window
 
@@ -93,7 +93,7 @@ def predict_slice(
     card: ModelCard,
     tta: bool = False,
     view: SliceView = WHOLE,
-    padding: NDArray[np.bool_] | None = None,
+    padding: NDArray[np.bool_] | Literal[False] | None = None,
 ) -> NDArray[np.float32]:
     """Predict the probability of membrane of one slice, or of classes, at its own resolution.
 
@@ -112,8 +112,8 @@ def predict_slice(
         Take the mean over flips and quarter turns.
     view : SliceView
         At which scale, and which part; by default all as it is.
-    padding : array (Y, X) of bool, optional
-        That of the slice, see :func:`training.stacks.padding.find_padding`, where it is known.
+    padding : array (Y, X) of bool, False or None
+        That of the slice, see :func:`training.stacks.padding.find_any_padding`; None: unknown.
 
     Returns
     -------
@@ -125,14 +125,15 @@ def predict_slice(
     UserError
         If pixels that are looked at are NaN or infinite.
     """
-    empty = find_padding(image) if padding is None else padding
+    empty = find_any_padding(image) if padding is None else padding
     shape = image.shape[0], image.shape[1]
 
     def cut(rows: Indices, columns: Indices) -> NDArray[np.float32]:
         tile = image[rows][:, columns]
         check_pixels(tile, "The image")
         scaled = card.scaling.apply(tile)
-        _clear(scaled, empty[rows][:, columns])
+        if empty is not False:
+            _clear(scaled, empty[rows][:, columns])
         return scaled
 
     return predict_cut(forward, cut, shape, card, tta, view, padding=empty)
@@ -153,7 +154,7 @@ def predict_cut(
     view: SliceView,
     *,
     limits: tuple[float, float] = (-1, 1),
-    padding: NDArray[np.bool_] | None = None,
+    padding: NDArray[np.bool_] | Literal[False] = False,
 ) -> NDArray[np.float32]:
     """Predict a slice whose intensities are what the network takes.
 
@@ -167,8 +168,8 @@ def predict_cut(
         Its (Y, X).
     limits : (float, float)
         Intensities that it keeps to where it is resized.
-    padding : array (Y, X) of bool, optional
-        Pixels that get the probability 0.
+    padding : array (Y, X) of bool, or False
+        Pixels that get the probability 0; False: none.
     """
     window = view.window or (range(shape[0]), range(shape[1]))
     zoomed = zoomed_shape(shape, view.zoom)
@@ -183,7 +184,7 @@ def predict_cut(
         found = predict(seen, zoomed)
     rows, columns = (slice(part.start, part.stop) for part in window)
     probability = resized(found, zoomed, shape, cubic_axis, (0, 1))(rows, columns)
-    if padding is not None:
+    if padding is not False:
         _clear(probability, cut_window(padding, window))
     return probability
 

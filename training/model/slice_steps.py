@@ -104,7 +104,7 @@ class SliceSteps:
         Parameters
         ----------
         kinds : iterable of str
-            Of the results, see :func:`result_page`.
+            Of the results, see :func:`make_result`.
         processes : int
             How many predict here, each a step of its own.
 

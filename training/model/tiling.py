@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -46,12 +47,11 @@ def predict_tiles(
         In the shape of the window, else of the image.
     """
     height, width = map(geometry.output_length, shape)
-    source = [_source(length, geometry) for length in shape]
     rows, columns = window or (range(shape[0]), range(shape[1]))
     wanted = list(product(geometry.tiles(height, rows), geometry.tiles(width, columns)))
     probability = np.empty((channels, len(rows), len(columns)), np.float32)
     for row, column in wanted:
-        tile = cut(_seen_by(row, source[0], geometry), _seen_by(column, source[1], geometry))
+        tile = cut(_seen_by(row, shape[0], geometry), _seen_by(column, shape[1], geometry))
         found = forward(np.ascontiguousarray(tile)[np.newaxis, np.newaxis])[0]
         (kept_rows, to_rows), (kept_columns, to_columns) = _kept(row, rows), _kept(column, columns)
         kept = found[:, kept_rows, kept_columns]
@@ -99,6 +99,7 @@ def _kept(span: Span, wanted: range) -> tuple[slice, slice]:
     )
 
 
-def _seen_by(span: Span, source: NDArray[np.intp], geometry: Geometry) -> Indices:
-    """Give the pixels that a tile is made of."""
-    return as_slice(source[span.start : span.stop + 2 * geometry.margin])
+@lru_cache(maxsize=256)
+def _seen_by(span: Span, length: int, geometry: Geometry) -> Indices:
+    """Give the pixels that a tile is made of, along an axis of some length."""
+    return as_slice(_source(length, geometry)[span.start : span.stop + 2 * geometry.margin])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,12 @@ def find_padding(image: NDArray[Any]) -> NDArray[np.bool_]:
         for inwards in (slice(None), slice(None, None, -1)):
             _mark_from_edge(seen[inwards], found[inwards])
     return padding
+
+
+def find_any_padding(image: NDArray[Any]) -> NDArray[np.bool_] | Literal[False]:
+    """Find padding as :func:`find_padding`; False where there is none, which is soon told."""
+    edges = image[0], image[-1], image[:, 0], image[:, -1]
+    return find_padding(image) if any(map(_long_runs, edges)) else False
 
 
 def _mark_from_edge(image: NDArray[Any], padding: NDArray[np.bool_]) -> None:

@@ -25,6 +25,7 @@ INTEGER_RANGES = (255, 4095, 65535)
 FLOAT_RANGES = (1.0, 255.0, 65535.0)
 SAMPLED_SLICES = 8
 LEVELS = 65535
+_BAND = 2**16  # indices that are looked up at once
 LEAST_STEPS = 256  # of a stack's integers that are rounded to 64-bit floats
 # Of a stack's pixels, a hundredth at each end may be dust, hot pixels or anything.
 LOWEST, LOW, HIGH, HIGHEST = 1, 5, 95, 99
@@ -241,9 +242,9 @@ class Scaling:
         if image.dtype.kind in "iu" and image.dtype.itemsize <= 2:
             codes = image.view(f"u{image.dtype.itemsize}")
             if codes.itemsize == 1 and codes.strides[-1] == 1 and codes.shape[-1] % 2 == 0:
-                pairs = _table_of_pairs(self, image.dtype).take(codes.view(np.uint16), mode="clip")
+                pairs = _look_up(_table_of_pairs(self, image.dtype), codes.view(np.uint16))
                 return pairs.view(np.float32)
-            return _table(self, image.dtype).take(codes, mode="clip")
+            return _look_up(_table(self, image.dtype), codes)
         return self._compute(image)
 
     def apply_to_slice(self, image: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -276,6 +277,16 @@ class Scaling:
         level -= 1.0
         scaled: NDArray[np.float32] = level.astype(np.float32)
         return scaled
+
+
+def _look_up(table: NDArray[Any], codes: NDArray[Any]) -> NDArray[Any]:
+    """Take from a table band by band: indices of 64 bits, which NumPy makes, stay in the cache."""
+    found = np.empty(codes.shape, table.dtype)
+    band = max(1, _BAND * len(codes) // max(1, codes.size))
+    for start in range(0, len(codes), band):
+        rows = slice(start, start + band)
+        table.take(codes[rows], mode="clip", out=found[rows])
+    return found
 
 
 @lru_cache(maxsize=8)

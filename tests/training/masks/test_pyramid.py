@@ -19,6 +19,14 @@ def test_labels_become_what_most_of_four_have_the_first_in_doubt() -> None:
         assert page.ravel().tolist() == list(values)
 
 
+@pytest.mark.parametrize("shape", [(2, 2), (6, 14), (31, 45), (40, 64), (1, 17)])
+def test_masks_become_what_other_labels_do(shape: tuple[int, int]) -> None:
+    mask = np.random.default_rng(0).integers(0, 2, shape, np.uint8) * np.uint8(255)
+    found = halve(mask, is_label=True)
+    assert found.dtype == np.uint8 and found.flags.c_contiguous
+    np.testing.assert_array_equal(found, halve(mask.astype(np.uint16), is_label=True))
+
+
 @pytest.mark.parametrize("is_label", [True, False])
 def test_odd_sides_repeat_their_last_pixels(is_label: bool) -> None:
     page = np.uint8([[10, 10, 40], [10, 10, 40], [60, 60, 255]])

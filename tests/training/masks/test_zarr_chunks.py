@@ -51,7 +51,12 @@ def test_a_chunk_is_missing_until_its_file_is_there(tmp_path: Path, ome_zarr: st
 
 @pytest.mark.parametrize(
     ("ome_zarr", "dtype", "is_label", "compression"),
-    [("0.5", "uint8", True, "zlib"), ("0.4", "float32", False, "zlib"), ("0.5", "f2", False, None)],
+    [
+        ("0.5", "uint8", True, "zlib"),
+        ("0.4", "uint8", True, "zlib"),
+        ("0.4", "float32", False, "zlib"),
+        ("0.5", "f2", False, None),
+    ],
 )
 def test_the_files_are_those_that_zarr_writes(
     tmp_path: Path, ome_zarr: str, dtype: str, is_label: bool, compression: str | None

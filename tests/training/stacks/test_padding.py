@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from training.stacks.padding import find_padding
+from training.stacks.padding import find_any_padding, find_padding
 
 
 @pytest.fixture
@@ -12,6 +12,16 @@ def tissue() -> np.ndarray:
 
 def test_tissue_has_none(tissue: np.ndarray) -> None:
     assert not find_padding(tissue).any()
+    assert find_any_padding(tissue) is False
+
+
+@pytest.mark.parametrize("quarters", range(4))
+def test_any_is_found_on_whichever_side_it_is(tissue: np.ndarray, quarters: int) -> None:
+    tissue[:3, 10:30] = 0
+    image = np.rot90(tissue, quarters)
+    found = find_any_padding(image)
+    assert np.sum(found) == 60
+    np.testing.assert_array_equal(found, find_padding(image))
 
 
 @pytest.mark.parametrize("value", [0, 255, 77])
