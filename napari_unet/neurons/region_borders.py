@@ -115,24 +115,42 @@ def join_borders(parts: Sequence[Borders], numbers: Labels | None = None) -> Bor
     del parts
     if not len(low):
         return Borders(low, high, strength, length, lowest)
-    count = int(high.max()) + 1
-    pairs = low * count + high
-    del low, high  # all of them are large
-    order = np.argsort(pairs, kind="stable")  # which is quick where much is in order
-    pairs = pairs[order]
-    starts = np.flatnonzero(np.diff(pairs, prepend=-1))
-    low, high = np.divmod(pairs[starts], count)
+    low, high, order, starts = _group(low, high)
     strength = np.add.reduceat(strength[order], starts)
     length = np.add.reduceat(length[order], starts)
     lowest = np.minimum.reduceat(lowest[order], starts)
     return Borders(low, high, strength, length, lowest)
 
 
+def _group(
+    low: NDArray[np.int64], high: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.intp], NDArray[np.intp]]:
+    """Group pairs (N,): each of them once, rising, their order, and where each begins in that."""
+    count = int(high.max()) + 1
+    if count <= 1 << 16:  # which NumPy sorts by their digits, in half of the time
+        order = np.argsort(high.astype(np.uint16), kind="stable")
+        order = order[np.argsort(low.astype(np.uint16)[order], kind="stable")]
+    else:
+        order = np.argsort(low * count + high, kind="stable")  # quick where much is in order
+    low, high = low[order], high[order]
+    is_first = np.ones(len(low), bool)
+    np.not_equal(low[1:], low[:-1], out=is_first[1:])
+    is_first[1:] |= high[1:] != high[:-1]
+    starts = np.flatnonzero(is_first)
+    return low[starts], high[starts], order, starts
+
+
 def _borders_of(here: Labels, there: Labels, heights: NDArray[np.float32]) -> Borders:
     """Find the borders of pixels (N,) of regions and their neighbours, which differ."""
+    if not len(here):
+        return Borders.none()
     low, high = np.minimum(here, there).astype(np.int64), np.maximum(here, there).astype(np.int64)
+    low, high, order, starts = _group(low, high)
+    heights = heights[order]
     strengths = (np.rint(heights / _STEP) * _STEP).astype(np.float64)
-    return join_borders([Borders(low, high, strengths, np.ones(len(low), np.int64), heights)])
+    length = np.diff(starts, append=len(heights))
+    lowest = np.minimum.reduceat(heights, starts)
+    return Borders(low, high, np.add.reduceat(strengths, starts), length, lowest)
 
 
 def bands_of(shape: tuple[int, ...]) -> list[slice]:
