@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import product
+from itertools import chain, islice, product
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,8 @@ from training.stacks.intensities import Membranes
 
 _PROGRAM = GIBI // 4  # bytes of this process without pixels
 _BLOCK_PIXEL = 80  # bytes that a search takes for each pixel of a block and around it
-_BATCH_PIXELS = 2**28  # of slices whose probability a process keeps on the disk: 1 GiB
+_BATCH_PIXELS = 2**24  # of slices that are predicted while those before are found
+_WORKER_PIXELS = 2**28  # of slices whose probability a worker keeps on the disk: 1 GiB
 _TABLE_PIXEL = 4  # bytes that the borders of a slice take for each of its pixels
 _MERGES_PIXEL = 9  # the same, with what learned merges ask of borders
 
@@ -97,7 +98,7 @@ class ChunkedSearch:
         with report_errors(work):
             work.mkdir(exist_ok=True)
         tell_of_threshold(self.how, part.shape[0])
-        threads = self._count_threads(part)
+        threads = self._count_threads(part.shape)
         job = self._job(stack, part, work / "probability.zarr")
         with (
             job.open(self.predictor, self.division.share) as prediction,
@@ -132,10 +133,10 @@ class ChunkedSearch:
 
     def _begin(self, prediction: ChunkPrediction, work: Path) -> ChunkNeurons:
         """Open the search, without the probability that earlier runs have used."""
-        import zarr
+        from napari_unet.neurons.probability_chunks import ProbabilityChunks
 
         (folder,) = prediction.folders
-        pages = zarr.open_array(folder / "0", mode="r")
+        pages = ProbabilityChunks(folder / "0")
         search = ChunkNeurons(work, pages, self.how, self.is_linked)
         for index in filter(search.is_flooded, prediction.slices):
             prediction.drop_slice(index)
@@ -152,38 +153,31 @@ class ChunkedSearch:
     ) -> None:
         """Find the regions of this process' slices that can be predicted, some slices at a time.
 
-        So the disk holds the probability of those alone. If it may merge, it does so as soon as the
-        slices beside one are there; at last it also merges slices beside its own, which other
-        processes left because its own were missing.
+        So the disk holds the probability of those alone. Where the memory is enough, this process
+        predicts the next ones meanwhile, so that no core waits for the disk, or for what only one
+        of them can do. If it may merge, it does so as soon as the slices beside one are there; at
+        last it also merges slices beside its own, which other processes left because its own were
+        missing.
         """
-        slices, blocks = prediction.slices, search.blocks
-        processes = max(1, workers.count) if workers else 1
-        _, height, width = search.shape
-        count = max(processes, processes * _BATCH_PIXELS // (height * width))
-        unmerged = list(slices) if may_merge else []
-        total = len(prediction) + (len(slices) + len(unmerged)) * (len(blocks) + 1)
+        slices = prediction.slices
+        unmerged = set(slices) if may_merge else set()
+        steps = 1 + 2 * len(search.blocks) + len(unmerged) // len(slices) * (1 + len(search.blocks))
+        total = len(prediction) + len(slices) * steps
+        free = memory_to_take(self.memory) - threads * self._thread_bytes(search.shape)
+        in_turn = _in_turn if workers is None and prediction.bytes_needed <= free else chain
         with ProgressBar(
             desc="Finding neurons", unit="step", total=total, initial=prediction.done
         ) as bar:
-            for start in range(0, len(slices), count):
-                batch = slices[start : start + count]
-                for done in predict_missing(job, prediction, workers, self.division, batch):
+            finding: Iterator[int] = iter(())
+            for batch in (*_batches(slices, search.shape, workers), ()):
+                predicting = predict_missing(job, prediction, workers, self.division, batch)
+                for done in in_turn(finding, predicting):
                     bar.update(done)
-                found = [index for index in batch if prediction.has_slice(index)]
-                for _ in _work_through(search, "flood", product(found, blocks), threads, workers):
-                    bar.update()
-                for index in found:
-                    prediction.drop_slice(index)
-                for _ in _work_through(search, "join", found, threads, workers):
-                    bar.update()
-                ready = list(filter(search.can_describe, unmerged))
-                unmerged = sorted({*unmerged} - {*ready})
-                for _ in _merge(search, ready, threads, workers):
-                    bar.update()
+                finding = _find_batch(search, prediction, batch, unmerged, threads, workers)
             near = {other for index in slices for other in search.near(index)} if may_merge else ()
             ready = list(filter(search.can_describe, sorted(near)))
-            for _ in _merge(search, ready, threads, workers):
-                bar.update()
+            for done in _merge(search, ready, threads, workers):
+                bar.update(done)
 
     def _number(
         self,
@@ -197,14 +191,17 @@ class ChunkedSearch:
         blocks = search.tasks
         slices = range(search.shape[0])
         left = [index for index in slices if not search.is_merged(index)]
-        total = 2 * len(blocks) + len(slices) + len(left) * (len(search.blocks) + 1)
+        shared = blocks if search.is_linked else []
+        steps = len(left) * (2 * len(search.blocks) + 1)
+        total = steps + len(shared) + len(slices) + 2 * len(blocks)
         with ProgressBar(desc="Numbering", unit="block", total=total) as bar:
-            for _ in _merge(search, left, threads, workers):
-                bar.update()
-            for _ in _work_through(search, "count", blocks, threads, workers):
-                bar.update()
-            for _ in _work_through(search, "add_up", slices, threads, workers):
-                bar.update()
+            for done in chain(
+                _merge(search, left, threads, workers),
+                _work_through(search, "draw", blocks, threads, workers),
+                _work_through(search, "count", shared, threads, workers),
+                _work_through(search, "add_up", slices, threads, workers),
+            ):
+                bar.update(done)
             count = search.number()
             dtype = label_dtype(np.dtype(np.int64), count)
             chunks = open_chunks(output, search.shape, dtype, **options)
@@ -245,21 +242,25 @@ class ChunkedSearch:
             purpose=self._named(),
         )
 
-    def _count_threads(self, part: StackPart) -> int:
+    def _count_threads(self, shape: tuple[int, int, int]) -> int:
         """Find how many blocks are under way at once, by the memory that they take."""
-        free = memory_to_take(self.memory)
-        _, height, width = part.shape
-        block = _BLOCK_PIXEL * min(height, SIDE + 2 * HALO) * min(width, SIDE + 2 * HALO)
-        table = (_TABLE_PIXEL if self.how.merges is None else _MERGES_PIXEL) * height * width
+        free, each = memory_to_take(self.memory), self._thread_bytes(shape)
         for threads in range(usable_cores(), 0, -1):
-            if _PROGRAM + threads * (table + block) <= free:
+            if _PROGRAM + threads * each <= free:
                 return threads
+        _, height, width = shape
         raise UserError(
             f"Neurons of slices of {height} x {width} pixels take about "
-            f"{(_PROGRAM + table + block) / GIBI:.1f} GiB to find, and {free / GIBI:.1f} GiB may "
-            "be taken.",
+            f"{(_PROGRAM + each) / GIBI:.1f} GiB to find, and {free / GIBI:.1f} GiB may be taken.",
             "Give more by --memory, or segment a --region.",
         )
+
+    def _thread_bytes(self, shape: tuple[int, int, int]) -> int:
+        """Give the bytes that a thread takes to find neurons."""
+        _, height, width = shape
+        block = min(height, SIDE + 2 * HALO) * min(width, SIDE + 2 * HALO)
+        table = _TABLE_PIXEL if self.how.merges is None else _MERGES_PIXEL
+        return _BLOCK_PIXEL * block + table * height * width
 
     def _named(self) -> dict[str, Any]:
         """Give the options that the neurons depend on, but those of the prediction."""
@@ -275,13 +276,44 @@ class ChunkedSearch:
 _WRITTEN = ("compression", "ome_zarr")
 
 
+def _batches(
+    slices: range, shape: tuple[int, int, int], workers: Workers | None
+) -> Iterator[range]:
+    """Cut slices into those whose probability is on the disk at once."""
+    processes = max(1, workers.count) if workers else 1
+    _, height, width = shape
+    pixels = _BATCH_PIXELS if workers is None else processes * _WORKER_PIXELS
+    count = max(processes, pixels // (height * width))
+    return (slices[start : start + count] for start in range(0, len(slices), count))
+
+
+def _find_batch(
+    search: ChunkNeurons,
+    prediction: ChunkPrediction,
+    batch: Iterable[int],
+    unmerged: set[int],
+    threads: int,
+    workers: Workers | None,
+) -> Iterator[int]:
+    """Find the regions of slices that are predicted; merge those whose neighbours are there."""
+    found = [index for index in batch if prediction.has_slice(index)]
+    yield from _work_through(search, "flood", product(found, search.blocks), threads, workers)
+    for index in found:
+        prediction.drop_slice(index)
+    yield from _work_through(search, "join", found, threads, workers)
+    ready = list(filter(search.can_describe, sorted(unmerged)))
+    unmerged.difference_update(ready)
+    yield from _merge(search, ready if search.is_learned else found, threads, workers)
+
+
 def _merge(
     search: ChunkNeurons, slices: Sequence[int], threads: int, workers: Workers | None
-) -> Iterator[None]:
-    """Merge the regions of slices as was learned, where that is not done."""
-    slices = [index for index in slices if not search.is_merged(index)]
-    yield from _work_through(search, "describe", product(slices, search.blocks), threads, workers)
-    yield from _work_through(search, "merge", slices, threads, workers)
+) -> Iterator[int]:
+    """Merge the regions of slices as was learned, if anything was, and draw what is found."""
+    left = [index for index in slices if not search.is_merged(index)]
+    yield from _work_through(search, "describe", product(left, search.blocks), threads, workers)
+    yield from _work_through(search, "merge", left, threads, workers)
+    yield from _work_through(search, "draw", product(slices, search.blocks), threads, workers)
 
 
 def _work_through(
@@ -290,10 +322,11 @@ def _work_through(
     tasks: Iterable[Any],
     threads: int,
     workers: Workers | None,
-) -> Iterator[None]:
-    """Do a step of a search, here or by workers."""
+) -> Iterator[int]:
+    """Do a step of a search, here or by workers; gives 1 for each task that is done."""
     if workers is None:
-        yield from _in_threads(getattr(search, step), tasks, threads)
+        for _ in _in_threads(getattr(search, step), tasks, threads):
+            yield 1
         return
     for task, result in workers.run(SearchStep(search, step), tasks):
         if isinstance(result, UserError):
@@ -303,7 +336,19 @@ def _work_through(
                 f"Neurons of slice and block {task} can't be found: {result}.",
                 "Give fewer --workers, or more memory, and the same command to go on.",
             ) from result
-        yield
+        yield 1
+
+
+def _in_turn(*ways: Iterator[int]) -> Iterator[int]:
+    """Go on with each in turn: what the others have begun is done meanwhile."""
+    left = deque(ways)
+    while left:
+        for done in islice(left[0], 1):
+            yield done
+            left.rotate(-1)
+            break
+        else:
+            left.popleft()
 
 
 def _in_threads(step: Callable[[Any], None], tasks: Iterable[Any], threads: int) -> Iterator[None]:
