@@ -300,7 +300,7 @@ class ChunkNeurons:
         numbers = linker.numbers()
         for index, of_slice in enumerate(numbers):
             if not self._files.has("numbers", index):
-                self._files.write("numbers", index, numbers=of_slice)
+                self._files.write("numbers", index, numbers=narrow(of_slice))
         return max(int(of_slice.max()) for of_slice in numbers)
 
     def _weights(self, index: int, block: Block) -> NDArray[np.uint8]:
@@ -316,11 +316,9 @@ class ChunkNeurons:
         after = self.shape[0] - 1 - index
         return range(1, min(REACH, after) + 1) if self.is_linked else range(0)
 
-    def read_block(self, index: int, block: Block) -> NDArray[np.int64]:
-        """Read a block: array (Y, X) of int64, the numbers of its neurons; 0 are borders."""
-        numbers = self._pages.table("numbers", index)["numbers"]
-        found: NDArray[np.int64] = numbers.take(self._drawn(index, block))
-        return found
+    def read_block(self, index: int, block: Block) -> NDArray[Any]:
+        """Read a block: array (Y, X) of unsigned int, its neurons' numbers; 0 are borders."""
+        return self._pages.table("numbers", index)["numbers"].take(self._drawn(index, block))
 
     def _needs_pixels(self, index: int, block: Block) -> bool:
         """Whether borders are still to be described by a block's probability."""

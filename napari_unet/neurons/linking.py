@@ -64,7 +64,7 @@ def weigh_regions(regions: Labels, weights: NDArray[np.uint8] | None = None) -> 
     regions : array (Y, X) of int
         0 = no region.
     weights : array (Y, X) of uint8, optional
-        As of :func:`weigh_pixels`; None: all pixels weigh 1.
+        As of :func:`weigh_pixels`; None: all weigh 1.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def weigh_regions(regions: Labels, weights: NDArray[np.uint8] | None = None) -> 
         By the regions' numbers; 0 for those that there are not, and for 0.
     """
     sums = np.bincount(regions.ravel(), None if weights is None else weights.ravel())
-    sums = sums.astype(np.int64)
+    sums = sums.astype(np.int64, copy=False)
     sums[:1] = 0
     return sums
 

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import chain, islice, product
+from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_unet.cli.progress.progress_bar import ProgressBar
 from napari_unet.cli.stacks.chunks import Division, predict_missing, tell_of_prediction
 from napari_unet.cli.stacks.neuron_settings import tell_of_threshold
+from napari_unet.cli.stacks.search_steps import SearchSteps, in_threads
 from napari_unet.cli.stacks.stack_part import PartOptions
 from napari_unet.cluster import Workers
-from napari_unet.neurons.chunk_neurons import HALO, SIDE, ChunkNeurons, SearchStep, Step
+from napari_unet.neurons.chunk_neurons import HALO, SIDE, ChunkNeurons
 from napari_unet.neurons.search_files import Block
 from napari_unet.neurons.segmentation import Segmentation, count_text
 from napari_unet.prediction.chunk_job import ChunkJob
@@ -38,6 +40,9 @@ from training.model.stack_part import StackPart
 from training.opening import open_stack
 from training.resources.limits import memory_to_take, usable_cores
 from training.stacks.intensities import Membranes
+
+if TYPE_CHECKING:
+    from training.masks.zarr_chunks import ZarrChunks
 
 _PROGRAM = GIBI // 4  # bytes of this process without pixels
 _BLOCK_PIXEL = 80  # bytes that a search takes for each pixel of a block and around it
@@ -105,11 +110,12 @@ class ChunkedSearch:
             self.division.connect() as workers,
         ):
             try:
-                search = self._begin(prediction, work)
+                steps = SearchSteps(self._begin(prediction, work), threads, workers)
+                search = steps.search
                 tell_of_prediction(job, prediction, self.division)
                 with open_to_append(work / "merging.lock") as merging:
                     may_merge = search.is_learned and take_lock(merging, is_shared=True)
-                    self._find(search, job, prediction, threads, workers, may_merge)
+                    self._find(steps, job, prediction, may_merge)
                 prediction.check_whole()
                 total = None
                 with (
@@ -118,7 +124,7 @@ class ChunkedSearch:
                 ):
                     if all(map(search.is_joined, range(part.shape[0]))) and take_lock(lock):
                         take_lock(merging, patience=math.inf)  # others still read what is there
-                        total = self._number(search, threads, workers, output, options)
+                        total = self._number(steps, output, options)
             except KeyboardInterrupt:
                 say(f"What was found is in {work}: the same command goes on there.")
                 raise
@@ -143,13 +149,7 @@ class ChunkedSearch:
         return search
 
     def _find(
-        self,
-        search: ChunkNeurons,
-        job: ChunkJob,
-        prediction: ChunkPrediction,
-        threads: int,
-        workers: Workers | None,
-        may_merge: bool,
+        self, steps: SearchSteps, job: ChunkJob, prediction: ChunkPrediction, may_merge: bool
     ) -> None:
         """Find the regions of this process' slices that can be predicted, some slices at a time.
 
@@ -159,64 +159,52 @@ class ChunkedSearch:
         last it also merges slices beside its own, which other processes left because its own were
         missing.
         """
-        slices = prediction.slices
+        search, slices, workers = steps.search, prediction.slices, steps.workers
         unmerged = set(slices) if may_merge else set()
-        steps = 1 + 2 * len(search.blocks) + len(unmerged) // len(slices) * (1 + len(search.blocks))
-        total = len(prediction) + len(slices) * steps
-        free = memory_to_take(self.memory) - threads * self._thread_bytes(search.shape)
-        in_turn = _in_turn if workers is None and prediction.bytes_needed <= free else chain
+        of_slice = (1 + may_merge) * (1 + len(search.blocks)) + len(search.blocks)
+        total = len(prediction) + len(slices) * of_slice
+        near = {other for index in slices for other in search.near(index)} if may_merge else set()
+        free = memory_to_take(self.memory) - steps.threads * self._thread_bytes(search.shape)
+        is_side_by_side = workers is None and prediction.bytes_needed <= free
+        batches = _batches(slices, search.shape, workers)
+        predict = partial(predict_missing, job, prediction, workers, self.division)
         with ProgressBar(
             desc="Finding neurons", unit="step", total=total, initial=prediction.done
         ) as bar:
-            finding: Iterator[int] = iter(())
-            for batch in (*_batches(slices, search.shape, workers), ()):
-                predicting = predict_missing(job, prediction, workers, self.division, batch)
-                for done in in_turn(finding, predicting):
-                    bar.update(done)
-                finding = _find_batch(search, prediction, batch, unmerged, threads, workers)
-            near = {other for index in slices for other in search.near(index)} if may_merge else ()
-            ready = list(filter(search.can_describe, sorted(near)))
-            for done in _merge(search, ready, threads, workers):
+            if is_side_by_side:
+                ways = [steps.find_meanwhile(predict(slices), prediction, batches, unmerged)]
+            else:
+                ways = (
+                    chain(predict(batch), steps.find(prediction, batch, unmerged))
+                    for batch in batches
+                )
+            for done in chain.from_iterable(ways):
+                bar.update(done)
+            for done in steps.merge(list(filter(search.can_describe, sorted(near)))):
                 bar.update(done)
 
-    def _number(
-        self,
-        search: ChunkNeurons,
-        threads: int,
-        workers: Workers | None,
-        output: Path,
-        options: dict[str, Any],
-    ) -> int:
+    def _number(self, steps: SearchSteps, output: Path, options: dict[str, Any]) -> int:
         """Number the neurons of all slices, and write them; gives how many there are."""
-        blocks = search.tasks
-        slices = range(search.shape[0])
+        search = steps.search
+        blocks, slices = search.tasks, range(search.shape[0])
         left = [index for index in slices if not search.is_merged(index)]
         shared = blocks if search.is_linked else []
-        steps = len(left) * (2 * len(search.blocks) + 1)
-        total = steps + len(shared) + len(slices) + 2 * len(blocks)
+        merging = len(left) * (2 * len(search.blocks) + 1)
+        total = merging + len(shared) + len(slices) + 2 * len(blocks)
         with ProgressBar(desc="Numbering", unit="block", total=total) as bar:
             for done in chain(
-                _merge(search, left, threads, workers),
-                _work_through(search, "draw", blocks, threads, workers),
-                _work_through(search, "count", shared, threads, workers),
-                _work_through(search, "add_up", slices, threads, workers),
+                steps.merge(left),
+                steps.do("draw", blocks),
+                steps.do("count", shared),
+                steps.do("add_up", slices),
             ):
                 bar.update(done)
             count = search.number()
             dtype = label_dtype(np.dtype(np.int64), count)
             chunks = open_chunks(output, search.shape, dtype, **options)
             chunks.open({"version": __version__, "options": self._named()})
-
-            def write(task: tuple[int, Block]) -> None:
-                index, block = task
-                window = search.window(block)
-                if chunks.missing_parts(index, [window]):
-                    chunks.write(index, window, search.read_block(index, block))
-
-            for number, _ in enumerate(_in_threads(write, blocks, threads), start=1):
+            for _ in _write(search, chunks, steps.threads):
                 bar.update()
-                if number % len(search.blocks) == 0:  # whose pixels are still in memory
-                    chunks.write_levels(blocks[number - 1][0])
         chunks.finish()
         return count
 
@@ -279,7 +267,7 @@ _WRITTEN = ("compression", "ome_zarr")
 def _batches(
     slices: range, shape: tuple[int, int, int], workers: Workers | None
 ) -> Iterator[range]:
-    """Cut slices into those whose probability is on the disk at once."""
+    """Cut slices into those whose neurons are found at once."""
     processes = max(1, workers.count) if workers else 1
     _, height, width = shape
     pixels = _BATCH_PIXELS if workers is None else processes * _WORKER_PIXELS
@@ -287,81 +275,24 @@ def _batches(
     return (slices[start : start + count] for start in range(0, len(slices), count))
 
 
-def _find_batch(
-    search: ChunkNeurons,
-    prediction: ChunkPrediction,
-    batch: Iterable[int],
-    unmerged: set[int],
-    threads: int,
-    workers: Workers | None,
-) -> Iterator[int]:
-    """Find the regions of slices that are predicted; merge those whose neighbours are there."""
-    found = [index for index in batch if prediction.has_slice(index)]
-    yield from _work_through(search, "flood", product(found, search.blocks), threads, workers)
-    for index in found:
-        prediction.drop_slice(index)
-    yield from _work_through(search, "join", found, threads, workers)
-    ready = list(filter(search.can_describe, sorted(unmerged)))
-    unmerged.difference_update(ready)
-    yield from _merge(search, ready if search.is_learned else found, threads, workers)
+def _write(search: ChunkNeurons, chunks: ZarrChunks, threads: int) -> Iterator[None]:
+    """Write the numbered neurons, block by block; smaller sizes of a slice beside the next one."""
 
+    def write(task: tuple[int, Block]) -> None:
+        index, block = task
+        window = search.window(block)
+        if chunks.missing_parts(index, [window]):
+            chunks.write(index, window, search.read_block(index, block))
 
-def _merge(
-    search: ChunkNeurons, slices: Sequence[int], threads: int, workers: Workers | None
-) -> Iterator[int]:
-    """Merge the regions of slices as was learned, if anything was, and draw what is found."""
-    left = [index for index in slices if not search.is_merged(index)]
-    yield from _work_through(search, "describe", product(left, search.blocks), threads, workers)
-    yield from _work_through(search, "merge", left, threads, workers)
-    yield from _work_through(search, "draw", product(slices, search.blocks), threads, workers)
-
-
-def _work_through(
-    search: ChunkNeurons,
-    step: Step,
-    tasks: Iterable[Any],
-    threads: int,
-    workers: Workers | None,
-) -> Iterator[int]:
-    """Do a step of a search, here or by workers; gives 1 for each task that is done."""
-    if workers is None:
-        for _ in _in_threads(getattr(search, step), tasks, threads):
-            yield 1
-        return
-    for task, result in workers.run(SearchStep(search, step), tasks):
-        if isinstance(result, UserError):
-            raise result
-        if isinstance(result, Exception):
-            raise UserError(
-                f"Neurons of slice and block {task} can't be found: {result}.",
-                "Give fewer --workers, or more memory, and the same command to go on.",
-            ) from result
-        yield 1
-
-
-def _in_turn(*ways: Iterator[int]) -> Iterator[int]:
-    """Go on with each in turn: what the others have begun is done meanwhile."""
-    left = deque(ways)
-    while left:
-        for done in islice(left[0], 1):
-            yield done
-            left.rotate(-1)
-            break
-        else:
-            left.popleft()
-
-
-def _in_threads(step: Callable[[Any], None], tasks: Iterable[Any], threads: int) -> Iterator[None]:
-    """Do tasks in threads; few of them wait at a time."""
-    waiting: deque[Future[None]] = deque()
-    with ThreadPoolExecutor(threads) as executor:
-        try:
-            for task in tasks:
-                waiting.append(executor.submit(step, task))
-                if len(waiting) > 2 * threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        except BaseException:
-            executor.shutdown(wait=False, cancel_futures=True)
-            raise
+    tasks = search.tasks
+    writing = in_threads(write, tasks, threads + 1)  # one of them waits for the disk
+    with closing(writing), ThreadPoolExecutor(1) as shrinking:
+        last: Future[None] | None = None
+        for number, _ in enumerate(writing, start=1):
+            yield
+            if number % len(search.blocks) == 0:  # whose pixels are still in memory
+                if last is not None:
+                    last.result()
+                last = shrinking.submit(chunks.write_levels, tasks[number - 1][0])
+        if last is not None:
+            last.result()
