@@ -27,7 +27,7 @@ from napari_unet.neurons.region_borders import (
 from training.metrics.neuron_metrics import Labels, label_neurons
 
 _TO_ROOT, _ABOVE = 1.0, 2.0  # weights: a seed's edge to the root is lighter than any pass
-_ROUNDS = 3  # for all pixels; few flow on after them
+_ROUNDS = 4  # for all pixels; few flow on after them
 _KNOWN: Literal["clip"] = "clip"  # which NumPy takes no time to check
 
 Pixels = NDArray[np.intp]
@@ -98,12 +98,12 @@ def find_basins(probability: NDArray[np.float32], labels: Labels, seeds: int) ->
     array (N,) of int
         The pixels of those minima, counted through the slice, rising.
     """
-    slice_ = _Slice(probability, labels, np.empty(labels.shape, np.int32))
+    slice_ = _Slice(probability, labels)
     bands = bands_of(labels.shape)
     minima = np.concatenate(for_each(slice_.point_down, bands))
-    labels.reshape(-1)[minima] = np.arange(seeds + 1, seeds + 1 + len(minima), dtype=np.int32)
-    slice_.ways.reshape(-1)[minima] = minima
-    for_each(slice_.flow_down, bands)
+    slice_.pixels[minima] = np.arange(seeds + 1, seeds + 1 + len(minima), dtype=np.int32)
+    for_each(slice_.flow_within, bands)
+    for_each(slice_.flow_on, bands)
     return minima
 
 
@@ -114,13 +114,16 @@ class _Slice:
     Parameters
     ----------
     values, labels : arrays (Y, X) of float32 and int32, in C's order
-    ways : array (Y, X) of int32
-        The pixel to which each one flows, counted through the slice; itself where that ends.
+        Labels above 0: a region. Below: the pixel to which this one flows, all of its bits turned.
     """
 
     values: NDArray[np.float32]
     labels: Labels
-    ways: NDArray[np.int32]
+
+    @property
+    def pixels(self) -> NDArray[np.int32]:
+        """The labels in one row."""
+        return self.labels.reshape(-1)
 
     def point_down(self, rows: slice) -> Pixels:
         """Have the free pixels of some rows point to the lowest of their neighbours.
@@ -130,7 +133,7 @@ class _Slice:
         array of int
             Those that have no lower neighbour, and point anywhere.
         """
-        here, is_free = self.values[rows], self.labels[rows] == 0
+        here, labels = self.values[rows], self.labels[rows]
         width = here.shape[1]
         around = np.full((len(here) + 2, width + 2), np.inf, np.float32)
         above = max(rows.start - 1, 0)
@@ -145,11 +148,11 @@ class _Slice:
         for other in (left, up):
             way += 1
             way *= other != lowest
-        steps = np.array([-width, -1, 1, width], np.int32).take(way, mode=_KNOWN)
-        steps *= is_free
         start = rows.start * width
-        steps += np.arange(start, start + here.size, dtype=np.int32).reshape(here.shape)
-        self.ways[rows] = steps
+        there = np.array([-width, -1, 1, width], np.int32).take(way, mode=_KNOWN)
+        there += np.arange(start, start + here.size, dtype=np.int32).reshape(here.shape)
+        is_free = labels == 0
+        np.copyto(labels, np.invert(there, out=there), where=is_free)
         lows = np.flatnonzero(is_free & (lowest >= here))
         # On a plain they flow up or left, so that it has few minima.
         is_plain = (lowest.take(lows) == here.take(lows)) & (way.take(lows) < 2)
@@ -157,18 +160,36 @@ class _Slice:
         minima += start
         return minima
 
-    def flow_down(self, rows: slice) -> None:
-        """Give pixels the regions to which they flow, by ways twice as long in each round."""
-        ways, here = self.ways.reshape(-1), self.ways[rows].reshape(-1)
+    def flow_within(self, rows: slice) -> None:
+        """Give pixels what is at the end of their way, or where it leaves these rows.
+
+        Ways are twice as long in each round.
+        """
+        labels = self.labels[rows].reshape(-1)
+        there = ~labels
+        there -= rows.start * self.labels.shape[1]
+        is_within = there.view(np.uint32) < labels.size  # those below 0 are large there
+        own = np.arange(labels.size, dtype=np.int32)
+        ways = np.where(is_within, there, own).astype(np.intp)
         for _ in range(_ROUNDS):
-            here[:] = ways.take(here, mode=_KNOWN)
-        left = np.flatnonzero(ways.take(here, mode=_KNOWN) != here)
+            ways = ways.take(ways, mode=_KNOWN)
+        left = np.flatnonzero(ways.take(ways, mode=_KNOWN) != ways)
         while len(left):
-            there = ways.take(here.take(left), mode=_KNOWN)
-            here[left] = there
-            left = left[ways.take(there, mode=_KNOWN) != there]
-        labels = self.labels[rows]
-        self.labels.reshape(-1).take(here.reshape(labels.shape), out=labels, mode=_KNOWN)
+            there = ways.take(ways.take(left))
+            ways[left] = there
+            left = left[ways.take(there) != there]
+        labels[:] = labels.take(ways, mode=_KNOWN)
+
+    def flow_on(self, rows: slice) -> None:
+        """Give the other pixels the regions to which they flow, by ways half as long each time."""
+        pixels = np.flatnonzero(self.labels[rows] < 0)
+        pixels += rows.start * self.labels.shape[1]
+        there = ~self.pixels.take(pixels)
+        while len(pixels):
+            reached = self.pixels.take(there)
+            self.pixels[pixels] = reached
+            on_the_way = np.flatnonzero(reached < 0)
+            pixels, there = pixels.take(on_the_way), ~reached.take(on_the_way)
 
 
 def find_roots(

@@ -1,5 +1,6 @@
 """Neurons that go to .zarr: as the whole, and on from wherever a run was ended."""
 
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from scipy import ndimage
 
 from napari_unet.cli import segment
 from napari_unet.cli.stacks import chunked_neurons
+from napari_unet.prediction.chunk_prediction import ChunkPrediction
 from tests.faults.writing.killing import run_until_killed
 from training.errors import UserError
 from training.masks.pyramid import halve
@@ -114,6 +116,28 @@ def test_a_slice_that_cant_be_read_costs_no_other(
     )
     assert expected.max() > 10
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("batch", [1, 2**24])
+def test_neurons_are_the_same_beside_the_prediction_and_after_it(
+    write_model: WriteModel,
+    raw: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    batch: int,
+) -> None:
+    """After it where the memory is not enough for both."""
+    monkeypatch.setattr(chunked_neurons, "_BATCH_PIXELS", batch)
+    model, options = write_model(), ("--region", ":,:300", *OPTIONS)
+    assert run(model, raw, "-o", tmp_path / "beside.zarr", *options).exit_code == 0
+    monkeypatch.setattr(ChunkPrediction, "bytes_needed", math.inf)
+    assert run(model, raw, "-o", tmp_path / "after.zarr", *options).exit_code == 0
+    beside, after = (
+        zarr.open_array(tmp_path / f"{name}.zarr/labels/{name}/0", mode="r")[:]
+        for name in ("beside", "after")
+    )
+    assert beside.max() > 10
+    np.testing.assert_array_equal(after, beside)
 
 
 def test_too_little_memory_is_refused(write_model: WriteModel, raw: Path, tmp_path: Path) -> None:
