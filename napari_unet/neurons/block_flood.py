@@ -161,7 +161,10 @@ def _describe(labels: Labels, probability: Probability) -> dict[str, NDArray[Any
 
 
 def narrow(array: NDArray[Any]) -> NDArray[Any]:
-    """Give whole numbers the fewest bits that they fit in, which are the quickest to keep."""
+    """Give whole numbers the fewest bits that they fit in, which are the quickest to keep.
+
+    An array (N,) or (Y, X) of int becomes one of unsigned int; one of float stays as it is.
+    """
     if array.dtype.kind == "f":
         return array
     return array.astype(np.min_scalar_type(array.max(initial=0)), copy=False)

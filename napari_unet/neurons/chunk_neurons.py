@@ -263,7 +263,7 @@ class ChunkNeurons:
             return
         index, block = task
         page, weights = self._drawn(index, block), self._weights(index, block)
-        found = {}
+        found: dict[str, NDArray[np.int64]] = {}
         for distance in self._reach(index):
             after = index + distance
             others = self._drawn(after, block), self._weights(after, block)

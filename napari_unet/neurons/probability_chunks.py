@@ -34,7 +34,7 @@ class ProbabilityChunks:
         array = zarr.open_array(folder, mode="r")
         self._folder, self._files = folder, ChunkFiles(array, folder)
         self._dtype, self._chunk = array.dtype, array.chunks[1:]
-        self.shape: tuple[int, int, int] = array.shape
+        self.shape = array.shape
 
     def __getitem__(self, place: tuple[int, slice, slice]) -> NDArray[np.float32]:
         """Read a part (Y, X) of a slice; both of its sides have a start and a stop.

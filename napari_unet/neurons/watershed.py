@@ -166,7 +166,7 @@ class _Slice:
         Ways are twice as long in each round.
         """
         labels = self.labels[rows].reshape(-1)
-        there = ~labels
+        there = np.invert(labels)
         there -= rows.start * self.labels.shape[1]
         is_within = there.view(np.uint32) < labels.size  # those below 0 are large there
         own = np.arange(labels.size, dtype=np.int32)
@@ -175,9 +175,9 @@ class _Slice:
             ways = ways.take(ways, mode=_KNOWN)
         left = np.flatnonzero(ways.take(ways, mode=_KNOWN) != ways)
         while len(left):
-            there = ways.take(ways.take(left))
-            ways[left] = there
-            left = left[ways.take(there) != there]
+            ends = ways.take(ways.take(left))
+            ways[left] = ends
+            left = left[ways.take(ends) != ends]
         labels[:] = labels.take(ways, mode=_KNOWN)
 
     def flow_on(self, rows: slice) -> None:

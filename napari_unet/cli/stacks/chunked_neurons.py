@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -171,6 +171,7 @@ class ChunkedSearch:
         with ProgressBar(
             desc="Finding neurons", unit="step", total=total, initial=prediction.done
         ) as bar:
+            ways: Iterable[Iterator[int]]
             if is_side_by_side:
                 ways = [steps.find_meanwhile(predict(slices), prediction, batches, unmerged)]
             else:
@@ -180,7 +181,8 @@ class ChunkedSearch:
                 )
             for done in chain.from_iterable(ways):
                 bar.update(done)
-            for done in steps.merge(list(filter(search.can_describe, sorted(near)))):
+            ready = filter(search.can_describe, sorted(near))
+            for done in steps.merge([index for index in ready if not search.is_merged(index)]):
                 bar.update(done)
 
     def _number(self, steps: SearchSteps, output: Path, options: dict[str, Any]) -> int:

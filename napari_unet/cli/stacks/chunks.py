@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -180,7 +180,7 @@ def predict_missing(
     workers: Workers | None,
     division: Division,
     slices: Iterable[int],
-) -> Iterator[int]:
+) -> Generator[int]:
     """Predict what is missing of slices, here or by workers.
 
     Yields

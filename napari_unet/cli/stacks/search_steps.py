@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from napari_unet.neurons.chunk_neurons import ChunkNeurons, SearchStep, Step
 from napari_unet.prediction.chunk_prediction import ChunkPrediction
 from training.errors import UserError
 
-_STEPS_A_PART = 2  # of a search for each part that is predicted beside it; slices have as many
+_STEPS_A_PART = 2  # a block is about as large: it is flooded, and what is found is drawn
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class SearchSteps:
 
     def find_meanwhile(
         self,
-        predicting: Iterator[int],
+        predicting: Generator[int],
         prediction: ChunkPrediction,
         batches: Iterable[range],
         unmerged: set[int],
@@ -72,7 +72,7 @@ class SearchSteps:
         """
         missing = prediction.count_missing(prediction.slices)
         waiting: deque[Iterator[int]] = deque()
-        with closing(_work_off(waiting)) as finding:
+        with closing(predicting), closing(_work_off(waiting)) as finding:
             for batch in batches:
                 # Fewer where a slice can't be read: then those of the next ones are awaited.
                 parts = sum(missing.get(index, 0) for index in batch)
@@ -116,7 +116,7 @@ class SearchSteps:
             yield 1
 
 
-def in_threads(step: Callable[[Any], None], tasks: Iterable[Any], threads: int) -> Iterator[None]:
+def in_threads(step: Callable[[Any], None], tasks: Iterable[Any], threads: int) -> Generator[None]:
     """Do tasks in threads; few of them wait at a time."""
     waiting: deque[Future[None]] = deque()
     with ThreadPoolExecutor(threads) as executor:
@@ -132,7 +132,7 @@ def in_threads(step: Callable[[Any], None], tasks: Iterable[Any], threads: int) 
             raise
 
 
-def _work_off(waiting: deque[Iterator[int]]) -> Iterator[int]:
+def _work_off(waiting: deque[Iterator[int]]) -> Generator[int]:
     """Go through iterators one after the other, and wait for more."""
     while True:
         if waiting:
