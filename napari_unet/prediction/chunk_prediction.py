@@ -239,6 +239,11 @@ class ChunkPrediction:
                     each.shutdown(wait=False, cancel_futures=True)
                 raise
 
+    @property
+    def bytes_needed(self) -> int:
+        """About how many bytes of memory this process takes while it predicts."""
+        return self._need(self._parts, self._most)
+
     def check_whole(self) -> None:
         """Refuse to go on with results that lack parts.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -185,7 +185,7 @@ def predict_missing(
     workers: Workers | None,
     division: Division,
     slices: Iterable[int],
-) -> Iterator[int]:
+) -> Generator[int]:
     """Predict what is missing of slices, here or by workers.
 
     Yields

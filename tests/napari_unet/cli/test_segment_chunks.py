@@ -1,5 +1,6 @@
 """Neurons that go to .zarr: as the whole, and on from wherever a run was ended."""
 
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from scipy import ndimage
 
 from napari_unet.cli import predict, segment
 from napari_unet.cli.stacks import chunked_neurons
+from napari_unet.prediction.chunk_prediction import ChunkPrediction
 from tests.faults.writing.killing import run_until_killed
 from training.errors import UserError
 from training.masks.pyramid import halve
@@ -140,6 +142,28 @@ def test_what_was_begun_as_something_else_is_not_gone_on_with(
     assert run(model, other, "-o", tmp_path / "whole.tif", *OPTIONS).exit_code == 0
     found = zarr.open_array(output / "labels/n/0", mode="r")[:]
     np.testing.assert_array_equal(found, tifffile.imread(tmp_path / "whole.tif"))
+
+
+@pytest.mark.parametrize("batch", [1, 2**24])
+def test_neurons_are_the_same_beside_the_prediction_and_after_it(
+    write_model: WriteModel,
+    raw: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    batch: int,
+) -> None:
+    """After it where the memory is not enough for both."""
+    monkeypatch.setattr(chunked_neurons, "_BATCH_PIXELS", batch)
+    model, options = write_model(), ("--region", ":,:300", *OPTIONS)
+    assert run(model, raw, "-o", tmp_path / "beside.zarr", *options).exit_code == 0
+    monkeypatch.setattr(ChunkPrediction, "bytes_needed", math.inf)
+    assert run(model, raw, "-o", tmp_path / "after.zarr", *options).exit_code == 0
+    beside, after = (
+        zarr.open_array(tmp_path / f"{name}.zarr/labels/{name}/0", mode="r")[:]
+        for name in ("beside", "after")
+    )
+    assert beside.max() > 10
+    np.testing.assert_array_equal(after, beside)
 
 
 def test_too_little_memory_is_refused(write_model: WriteModel, raw: Path, tmp_path: Path) -> None:
