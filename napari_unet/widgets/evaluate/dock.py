@@ -97,6 +97,7 @@ class EvaluateDock(Dock):
         layout.addWidget(self._border)
         layout.addWidget(self._summary)
         layout.addWidget(self._note)
+        layout.addWidget(self._plot.legend)
         layout.addWidget(self._plot)
         layout.addWidget(self._table, stretch=1)
         layout.addWidget(self._buttons)
