@@ -18,6 +18,7 @@ from napari_unet.layers.crops import surroundings_of
 from napari_unet.layers.layer_search import image_under
 from napari_unet.layers.plugin_layers import MODEL_KEY, add_class_labels
 from napari_unet.layers.slices import displayed_slice, full_resolution, nearest_first, stack_shape
+from napari_unet.layers.unpredicted import note_unpredicted, unpredicted_note, unpredicted_slices
 from napari_unet.prediction.class_prediction import predict_classes
 from napari_unet.prediction.live_classes import LiveClasses
 from napari_unet.prediction.model_source import find_model
@@ -44,6 +45,10 @@ class _Predicted:
     def note_thresholds(self) -> None:
         """Keep with the layer the thresholds that decided it."""
         self.layer.metadata[CLASS_THRESHOLDS_KEY] = self.live.thresholds
+
+    def note_unpredicted(self) -> None:
+        """Keep with the layer which slices are not predicted yet, for whoever takes it."""
+        note_unpredicted(self.layer, len(self.live), self.live.predicted_slices)
 
 
 class _Decision(NamedTuple):
@@ -183,6 +188,7 @@ class ClassesView(QWidget):
         layer.metadata[MODEL_KEY] = str(model)
         self._predicted = _Predicted(image, model, layer, live)
         self._predicted.note_thresholds()
+        self._predicted.note_unpredicted()
         return self._predicted
 
     @property
@@ -258,6 +264,8 @@ class ClassesView(QWidget):
         self._bar.setRange(0, self._total)
         self._bar.setValue(self._done)
         self._state.tell(progress_text(self._done, self._total, elapsed))
+        if self._predicted is not None:
+            self._predicted.note_unpredicted()
         if displayed_slice(self._viewer, layer) in (index, None):
             layer.refresh()
 
@@ -269,7 +277,8 @@ class ClassesView(QWidget):
             seconds = time.monotonic() - self._begin
             self._state.tell(f"All classes of {self._total} slices in {seconds:.1f} s.")
         elif self._done:
-            self._state.tell(f"Ended after {self._done} of {self._total} slices.")
+            missing = unpredicted_note(unpredicted_slices(layer), layer.name)
+            self._state.tell(f"Ended after {self._done} of {self._total} slices. {missing}")
         self._show()
         if self._done == self._total:
             self._on_done(layer)
