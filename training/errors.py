@@ -40,6 +40,15 @@ def _made_again(kind: type[UserError], problem: str, remedy: str) -> UserError:
     return error
 
 
+def raise_interrupt(error: Exception) -> None:
+    """Raise the KeyboardInterrupt that an error hides: Ctrl-C in a C function is a SystemError.
+
+    Call it before an error of a library is told as something else.
+    """
+    if isinstance(error, SystemError) and isinstance(error.__cause__, KeyboardInterrupt):
+        raise error.__cause__
+
+
 def blame_version(error: UserError, source: str, version: Any) -> UserError:
     """Give the error to raise for a document that can't be read, by the version that wrote it.
 

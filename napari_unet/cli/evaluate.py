@@ -132,11 +132,17 @@ def command(
     folds = _parse_fold(fold)
     check_tables([path for path in (json_path, csv_path) if path is not None], overwrite)
     is_mask = [is_mask_path(run) for run in runs]
-    if any(is_mask) and thresholds:
+    of_models = {"--threshold": thresholds, "--tta": tta, "--resample": scale.resample}
+    given = [name for name, value in of_models.items() if value]
+    if any(is_mask) and given:
         raise UserError(
             f"{runs[is_mask.index(True)]} is a mask: its pixels are decided already, and "
-            "--threshold is of models.",
+            f"{given[0]} is of models.",
             "Leave it out, or give the model.",
+        )
+    if mask_convention is not None and not any(is_mask):
+        raise UserError(
+            f"{runs[0]} is a model, and --mask-convention is of masks.", "Leave it out."
         )
     if all(is_mask):
         evaluate_masks(runs, chosen, mask_convention, folds, Tables(json_path, csv_path))

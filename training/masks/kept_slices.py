@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from training.errors import UserError
+from training.errors import UserError, raise_interrupt
 from training.files.append_files import open_to_append
 from training.files.array_files import write_arrays
 from training.files.atomic_files import UnwritableError, write_atomically
@@ -90,6 +90,7 @@ class KeptSlices:
                 pages = {name: arrays[name] for name in arrays.files}
             return SliceResult(pages, int(pages.pop(_MEMBRANE)))
         except Exception as error:  # zipfile and NumPy raise many kinds
+            raise_interrupt(error)
             raise UserError(
                 f"{path} can't be read: {error}.", f"Delete {self._folder} to begin anew."
             ) from error
