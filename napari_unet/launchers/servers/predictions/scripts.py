@@ -15,7 +15,7 @@ from napari_unet.launchers.servers.predictions.record import (
     result_path,
 )
 from napari_unet.launchers.servers.profile.profile import Profile
-from napari_unet.launchers.servers.scripts import activation, check_id, python_of
+from napari_unet.launchers.servers.scripts import CAN_DETACH, activation, check_id, python_of
 from napari_unet.launchers.servers.slurm import batch_script
 from napari_unet.launchers.servers.slurm.options import LIMIT_SIGNAL
 from training.devices.run_processes import RUN_MARK
@@ -42,6 +42,7 @@ def start(
     """Start a prediction, or go on, in a session of its own, which outlives the connection."""
     return f"""
 {activation(profile, source)}
+{CAN_DETACH}
 cd -- {shlex.quote(str(run.path))} || return
 rm -f -- {_ending(run)}
 export {RUN_MARK}={check_id(run_id)}
