@@ -24,6 +24,13 @@ from training.runs.run_paths import RunPaths
 RemotePaths = RunPaths[PurePosixPath]
 LEAST_PYTHON = "3.11"
 _KILL_ROUNDS = 50
+# Without these nothing outlives the connection, or is found again and ended.
+CAN_DETACH = """
+for tool in setsid nohup grep cut; do
+  command -v "$tool" >/dev/null || { echo "There is no $tool on the PATH" >&2; return 1; }
+done
+[ -r /proc/self/environ ] || { echo "There is no /proc to find processes in" >&2; return 1; }
+"""
 # Prints a section for each package: its version in the last line, or why it can't be imported.
 _IMPORT = """
 import importlib, sys
@@ -112,6 +119,7 @@ def start(
     command = shlex.join(["-P", "-m", "training.launch_8p", "--run_dir", str(run.path), *arguments])
     return f"""
 {activation(profile, source)}
+{CAN_DETACH}
 cd -- {_quote(run.path)} || return
 export {RUN_MARK}={check_id(run_id)} {LAUNCH_KEY}={shlex.quote(key)}
 setsid nohup {python_of(profile)} {command} >>{run.log.name} 2>&1 &
@@ -259,7 +267,8 @@ def unpack(archive: str, folder: str) -> str:
 temporary=$(mktemp -d {hidden}.XXXXXX) || return
 tar -xzf {packed} -C "$temporary" && chmod 755 "$temporary" || return
 if [ -e {target} ]; then
-  damaged=$(mktemp -d {hidden}.XXXXXX) && mv -T -- {target} "$damaged" || return
+  damaged=$(mktemp -d {hidden}.XXXXXX) && mv -T -- {target} "$damaged" &&
+    touch -- "$damaged" || return
 fi
 mv -T -- "$temporary" {target} 2>/dev/null || rm -rf -- "$temporary"
 rm -f -- {packed}

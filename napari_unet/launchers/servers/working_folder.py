@@ -131,6 +131,15 @@ class RunFolder(RunPaths[PurePosixPath]):
         """Whether the folder is the run's of this id: a record may name any folder."""
         return (await self.read_launch()).get("id") == run_id
 
+    async def find_owner(self) -> str:
+        """Find the id of the run whose folder it is; empty where that is not known."""
+        try:
+            launch = parse_json(await self.read(self.launch) or b"{}")
+        except ValueError:
+            return ""
+        owner = launch.get("id") if isinstance(launch, dict) else ""
+        return owner if isinstance(owner, str) else ""
+
     async def check_owner(self, run_id: str) -> None:
         """Refuse a folder that is not the run's of this id.
 

@@ -364,7 +364,13 @@ class PredictionLauncher(RemoteLauncher):
     async def _find_outcome(self, run: RunDirectory, record: RemoteRecord) -> tuple[Outcome, str]:
         """Tell how a prediction ended, and why its queue ended it, if it did."""
         (folder,) = self._nodes_to_read(record)
-        outcome = scripts.outcome_of(await folder.server.run(scripts.how_it_ended(folder)))
+        printed = await folder.server.run(scripts.how_it_ended(folder))
+        outcome = scripts.outcome_of(printed)
+        if printed.strip() == scripts.GONE:
+            return outcome, (
+                f"Its folder on {self.name} is gone: another computer has brought its results "
+                "home, or somebody has deleted it. Predict again."
+            )
         queued = self._queued.get(run.path)
         job = queued.job if queued else None
         why = job.explain_end(self.name, "prediction") if job else None

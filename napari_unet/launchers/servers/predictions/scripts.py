@@ -15,13 +15,14 @@ from napari_unet.launchers.servers.predictions.record import (
     result_path,
 )
 from napari_unet.launchers.servers.profile.profile import Profile
-from napari_unet.launchers.servers.scripts import activation, check_id, python_of
+from napari_unet.launchers.servers.scripts import CAN_DETACH, activation, check_id, python_of
 from napari_unet.launchers.servers.slurm import batch_script
 from napari_unet.launchers.servers.slurm.options import LIMIT_SIGNAL
 from training.devices.run_processes import RUN_MARK
 from training.runs.run_paths import RunPaths
 
 RemotePaths = RunPaths[PurePosixPath]
+GONE = "gone"
 _SIGNALS = 128  # exit codes above it are of processes that a signal ended
 # It waits for its command whatever asks that to end, and notes how it ended. Of what a person
 # stopped no slices are kept.
@@ -41,6 +42,7 @@ def start(
     """Start a prediction, or go on, in a session of its own, which outlives the connection."""
     return f"""
 {activation(profile, source)}
+{CAN_DETACH}
 cd -- {shlex.quote(str(run.path))} || return
 rm -f -- {_ending(run)}
 export {RUN_MARK}={check_id(run_id)}
@@ -106,8 +108,9 @@ scancel --user="$(id -u)" --name={batch_script.job_name(check_id(run_id))}"""
 
 
 def how_it_ended(run: RemotePaths) -> str:
-    """Print the exit code, if there is one, and ``stop`` if it was asked to end."""
+    """Print the exit code, if there is one, ``stop`` if it was asked to end, ``gone`` if all is."""
     return f"""
+[ -d {shlex.quote(str(run.path))} ] || {{ echo {GONE}; return 0; }}
 cd -- {shlex.quote(str(run.path))} || return
 head -c 9 {exit_code_path(run).name} 2>/dev/null
 [ ! -e {run.stop_request.name} ] || echo stop
@@ -121,5 +124,5 @@ def outcome_of(printed: str) -> Outcome:
         return "finished"
     if "stop" in said:
         return "stopped"
-    was_killed = not said or (said[0].isdecimal() and int(said[0]) > _SIGNALS)
+    was_killed = said in ([], [GONE]) or (said[0].isdecimal() and int(said[0]) > _SIGNALS)
     return "interrupted" if was_killed else "failed"

@@ -67,6 +67,9 @@ def test_servers_are_added_listed_and_removed(home: Path, folder: Path) -> None:
     add = ("servers", "add", "lab", "--host=10.0.0.9", "--devices=16", "--node=10.0.0.10")
     assert "as the others see it" in type_in(folder, *add).stderr
     assert type_in(folder, *add, "--master-addr=10.0.0.9").returncode == 0
+    for name in ("x", "a:b", "a/b"):
+        refused = type_in(folder, "servers", "add", name, "--host=10.0.0.9")
+        assert refused.returncode == 2 and "its files are NAME:/PATH" in refused.stderr
     assert "already" in type_in(folder, *add, "--master-addr=10.0.0.9").stderr
     listed = type_in(folder, "servers", "list").stdout
     assert listed == "lab  10.0.0.9  devices=16  nodes=10.0.0.10  master_addr=10.0.0.9\n"

@@ -546,6 +546,7 @@ esac
             "Python 3.9.2 is older than 3.11, or",
         ),
         ({"activate": "export PATH='{folder}/none'"}, "There is no python on the PATH."),
+        ({"activate": "export PATH='{folder}/few'"}, "There is no setsid on the PATH."),
         ({"activate": "exit 3"}, "ended, perhaps by the command line that activates Python"),
         ({"prefix": "no-apptainer exec"}, "no python on the PATH of what is run by no-apptainer"),
     ],
@@ -558,6 +559,8 @@ def test_a_python_that_can_not_train_is_told_at_once(
     python.parent.mkdir()
     python.write_text(OLD_PYTHON)
     python.chmod(0o755)
+    install_quick_python(few := python.parent / "few")
+    (few / "sh").symlink_to("/bin/sh")
     given = {name: value.format(folder=python.parent) for name, value in changes.items()}
     profile = sshd.profile(**given)
     save_profile(profile)

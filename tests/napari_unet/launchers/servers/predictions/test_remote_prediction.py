@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 from tests.napari_unet.launchers.servers.predictions.conftest import TypeIn
 from tests.stack_files import read_pixel_size
 from tests.terminal import on_terminal
+from training.devices.run_processes import kill_processes
 from training.errors import UserError
 from training.formats.pixel_size import PixelSize
 from training.masks.writer_choice import write_stack
@@ -343,6 +345,21 @@ def test_what_was_deleted_on_the_server_is_predicted_anew(
     done = type_in("predict", "starter", "stack.tif", "--remote=lab", "-o", "mask.tif")
     assert done.code == 0 and "Going on" not in done.output, done
     assert (folder / "mask.tif").exists()
+
+
+def test_a_folder_that_vanishes_from_the_server_is_told(
+    sshd: Sshd, folder: Path, type_in: TypeIn, lab: Profile
+) -> None:
+    """As where another computer brings the results home, which removes it."""
+    sshd.work.with_name("hold-slice").write_text("2")
+    with begun(folder, "predict", "starter", "stack.tif", "--remote=lab", "-o", "m.tif") as process:
+        read_until(process, "2 of 6 slices")
+        name = name_there(sshd)
+        (sshd.work / "runs" / name).rename(sshd.folder / "elsewhere")
+        kill_processes(json.loads((sshd.folder / "elsewhere" / "launch.json").read_text())["id"])
+        read_until(process, "Error: On lab: Its folder on lab is gone: another computer has")
+        assert process.wait() == 1
+    assert type_in("runs").output.split() == [name, "interrupted", "2/6", "lab"]
 
 
 def test_all_results_come_home_or_none(sshd: Sshd, folder: Path, type_in: TypeIn) -> None:
