@@ -121,8 +121,8 @@ class ChunkedSearch:
                     if all(map(search.is_joined, range(part.shape[0]))) and take_lock(lock):
                         take_lock(merging, patience=math.inf)  # others still read what is there
                         _check_begun(output_chunks.folder, search)
-                        record = prediction.record | {"kind": "neurons"}
-                        written = {"output": output, "options": options, "record": record}
+                        written: dict[str, Any] = {"output": output, "options": options}
+                        written["record"] = prediction.record | {"kind": "neurons"}
                         total = self._number(search, threads, workers, **written)
             except KeyboardInterrupt:
                 say(f"What was found is in {work}: the same command goes on there.")
