@@ -425,7 +425,8 @@ class ChunkPrediction:
         except UnwritableError:
             raise
         except UserError as error:
-            self.take(Outcome((f"{place}: {error.problem.rstrip('.')}",)))
+            told = f"{place}: {error.problem}" if place else str(error)
+            self.take(Outcome((told.rstrip("."),)))
         if place:
             yield
 

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from training.console import list_names
 from training.errors import UserError
-from training.formats.chunked_stack import unreadable
 from training.formats.file_times import file_times
 from training.formats.stack import Stack
-from training.masks.stack_writer import begun_otherwise
+from training.masks.stack_writer import begun_otherwise, damaged_part
 from training.model.model_card import ModelCard
 from training.stacks.even_slices import pick_evenly
 from training.stacks.fingerprint import fingerprint
@@ -74,7 +73,7 @@ def check_same(chunks: ZarrChunks, former: dict[str, Any], record: dict[str, Any
         names = sorted(before.keys() | now.keys())
         others = [name for name in names if before.get(name) != now.get(name)]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise unreadable(chunks.folder, error) from error
+        raise damaged_part(chunks.folder, error) from error
     if others:
         different.append(f"with another {list_names(others)}")
     if different:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from training.errors import UserError
 from training.files.atomic_files import UnwritableError
+from training.formats.chunked_stack import unreadable
 from training.formats.pixel_size import NO_OFFSET, Offset, PixelSize
 
 
@@ -152,3 +153,9 @@ def begun_otherwise(folder: Path, how: str) -> UserError:
         f"{folder} was begun {how}.",
         "Give the same command as then to go on, or delete that folder to begin again.",
     )
+
+
+def damaged_part(path: Path, error: Exception) -> UserError:
+    """Say that a part of what is not whole yet can't be read, by what a library raised."""
+    remedy = "Delete it, and give the same command: it is made again."
+    return UserError(unreadable(path, error).problem, remedy)

@@ -20,11 +20,10 @@ from training.errors import UserError
 from training.files.append_files import open_to_append
 from training.files.atomic_folders import move_folder, replacing_folder
 from training.files.file_locks import hold_lock, take_lock
-from training.formats.chunked_stack import unreadable
 from training.masks.chunk_files import ChunkFiles, KeptPages, Listing
 from training.masks.pyramid import halve
 from training.masks.shares import WHOLE, Share
-from training.masks.stack_writer import begun_otherwise, report_errors
+from training.masks.stack_writer import begun_otherwise, damaged_part, report_errors
 from training.masks.zarr_image import RECORD, ZarrImage
 from training.stacks.windows import Window
 
@@ -124,7 +123,7 @@ class ZarrChunks:
             how = "as another kind of result, or version of OME-Zarr"
             raise begun_otherwise(self.folder, how) from error
         except Exception as error:  # zarr raises many kinds
-            raise unreadable(self.folder, error) from error
+            raise damaged_part(self.folder, error) from error
 
     def open(self, record: dict[str, Any]) -> None:
         """Begin it if nobody has, or go on.
@@ -143,12 +142,15 @@ class ZarrChunks:
             if not self.folder.exists():
                 with replacing_folder(self.folder) as folder:
                     self._image.create(folder, record)
-            group, place = self._open_group(), self._image.group_in(self.folder)
-            levels = sorted(group.arrays(), key=lambda level: int(level[0]))
+            place = self._image.group_in(self.folder)
             try:
-                self._levels = [ChunkFiles(array, place / name) for name, array in levels]
-            except ValueError as error:
-                raise unreadable(self.folder, error) from error
+                found = sorted(self._open_group().arrays(), key=lambda level: int(level[0]))
+                self._levels = [ChunkFiles(array, place / name) for name, array in found]
+                _, full = found[0]
+            except Exception as error:  # zarr raises many kinds
+                raise damaged_part(self.folder, error) from error
+        if (full.shape, full.dtype) != (self._image.shape, self._image.dtype):
+            raise begun_otherwise(self.folder, "with other pixels")
 
     def missing_parts(self, index: int, parts: Iterable[Window]) -> list[Window]:
         """Find the parts of a slice, as large as it is, of which a chunk is missing.
@@ -290,7 +292,7 @@ class ZarrChunks:
         try:
             return files.read(index, chunk)
         except Exception as error:  # of codecs, of many kinds
-            raise unreadable(self.folder, error) from error
+            raise damaged_part(Path(path), error) from error
 
 
 def _inside(chunk: Window, window: Window) -> tuple[slice, slice]:

@@ -5,12 +5,14 @@ Metadata: https://ngff.openmicroscopy.org/0.5/ and https://ngff.openmicroscopy.o
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from training.errors import UserError
+from training.formats.chunked_stack import unreadable
 from training.formats.pixel_size import NO_OFFSET, Offset, PixelSize
 from training.formats.zarr_folders.multiscales import CLASSES
 from training.formats.zarr_folders.nodes import Node
@@ -165,10 +167,14 @@ class ZarrImage:
         return arrays
 
     def list_added(self) -> None:
-        """Name labels that were put into their place beside those of a group."""
+        """Name labels that were put into their place beside those of a group.
+
+        In its consolidated metadata too, where it has some: readers see nothing else then.
+        """
         if self._is_added:
             with report_errors(self.path):
                 self._list_name(self.container / _LABELS)
+                _consolidate_again(self.container)
 
     def group_in(self, folder: Path) -> Path:
         """Find the image's own group in the folder that takes its place."""
@@ -260,6 +266,22 @@ def _transformations(size: PixelSize, offset: Offset, factor: int) -> list[dict[
     z, y, x = offset
     starts = [z if size.z else 0.0, y + size.y * shift, x + size.x * shift]
     return [scale, {"type": "translation", "translation": starts}] if any(starts) else [scale]
+
+
+def _consolidate_again(container: Path) -> None:
+    """Bring a group's consolidated metadata up to date, where it has some."""
+    import zarr
+
+    try:
+        group = zarr.open_group(container, mode="r+")
+        if group.metadata.consolidated_metadata is not None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Zarr 3 has no specification of them
+                zarr.consolidate_metadata(group.store, zarr_format=group.metadata.zarr_format)
+    except OSError:
+        raise
+    except Exception as error:  # zarr raises many kinds
+        raise unreadable(container, error, "The consolidated metadata of ") from error
 
 
 def _split(path: Path) -> tuple[Path, str]:

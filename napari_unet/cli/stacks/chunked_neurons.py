@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -103,11 +103,10 @@ class ChunkedSearch:
         work = output_chunks.folder.with_suffix(".work").absolute()
         if output_chunks.folder.exists() and not work.exists():
             raise _begun_by_another(output_chunks.folder)
-        with report_errors(work):
-            work.mkdir(exist_ok=True)
         tell_of_threshold(self.how, part.shape[0])
         job = self._job(stack, part, work / "probability.zarr")
         with (
+            _made(work),
             job.open(self.predictor, self.division.share) as prediction,
             self.division.connect() as workers,
         ):
@@ -275,6 +274,24 @@ class ChunkedSearch:
 
 
 _WRITTEN = ("compression", "ome_zarr")
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """Make a folder, unless it is there; remove it if nothing was begun in it.
+
+    Raises
+    ------
+    UserError
+        If it can't be made.
+    """
+    with report_errors(folder):
+        folder.mkdir(exist_ok=True)
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # it is in use, or gone
+            folder.rmdir()
 
 
 def _check_begun(folder: Path, search: ChunkNeurons) -> None:

@@ -172,6 +172,15 @@ def test_too_little_memory_is_refused(write_model: WriteModel, raw: Path, tmp_pa
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
 
 
+def test_nothing_is_left_of_a_stack_that_is_refused(
+    write_model: WriteModel, tmp_path: Path
+) -> None:
+    tifffile.imwrite(tmp_path / "raw.tif", np.full((2, 30, 40), np.nan, np.float32))
+    with pytest.raises(UserError, match="NaN"):
+        run(write_model(), tmp_path / "raw.tif", "-o", tmp_path / "n.zarr")
+    assert {path.name for path in tmp_path.iterdir()} == {"raw.tif", "model.onnx"}
+
+
 def test_workers_and_shares_find_the_same_neurons(
     write_model: WriteModel, raw: Path, tmp_path: Path
 ) -> None:

@@ -77,7 +77,13 @@ class Node:
 
 
 def axis_names(names: Any) -> tuple[str, ...]:
-    """Read the names of axes, as letters where these are what programs call z, y, x, c and t."""
+    """Read the names of axes, as letters where these are what programs call z, y, x, c and t.
+
+    Raises
+    ------
+    ValueError
+        If they are no texts.
+    """
     if names is None or (isinstance(names, list) and all(map(_is_name, names))):
         read = ((name or "").lower() for name in names or ())
         return tuple(_LETTERS.get(name, name) for name in read)
