@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import zarr
+from numpy.typing import NDArray
 
 from benchmarks.report import Settings, Table
 from benchmarks.whole_process import NAPARI_UNET, run_process
@@ -47,14 +48,17 @@ def run(settings: Settings) -> list[Table]:
                   ["who", "median, s", "first / this", "range, s"], rows)]  # fmt: skip
 
 
-def write_linked_zarr(path: Path, slices: int, side: int) -> Path:
-    """Write a Zarr of noise, a chunk a slice, whose files are links to a few."""
+def write_linked_zarr(
+    path: Path, slices: int, side: int, pages: NDArray[np.uint8] | None = None
+) -> Path:
+    """Write a Zarr of noise, or of pages (Z, Y, X), a chunk a slice: its files are links to few."""
     array = zarr.create_array(
         path, shape=(slices, side, side), dtype=np.uint8, chunks=(1, side, side)
     )
     random = np.random.default_rng(0)
     for index in range(min(slices, DIFFERENT)):
-        array[index] = random.integers(0, 256, (side, side), np.uint8)
+        noise = random.integers(0, 256, (side, side), np.uint8)
+        array[index] = noise if pages is None else pages[index % len(pages)]
     for index in range(DIFFERENT, slices):
         place = path / "c" / str(index) / "0" / "0"
         place.parent.mkdir(parents=True)

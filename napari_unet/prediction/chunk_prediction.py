@@ -225,7 +225,7 @@ class ChunkPrediction:
         """
         waiting: deque[tuple[str, Future[Outcome]]] = deque()
         threads = min(self._most, self._predictor.parallel + 1)  # one of them may be writing
-        # Smaller sizes have a thread of their own, so that the network does not wait for them.
+        # Smaller sizes of several parts have a thread of their own, which waits for all of them.
         with ThreadPoolExecutor(threads) as executor, ThreadPoolExecutor(1) as shrinking:
             try:
                 for place, future in self._submit(executor, shrinking, indices):
@@ -415,7 +415,8 @@ class ChunkPrediction:
                 future = executor.submit(self._predict, index, image, window, padding)
                 futures.append(future)
                 yield _place(number, window), future
-            if self._lacks_levels(index):
+            is_shrunk_there = parts and len(self._parts) == 1
+            if not is_shrunk_there and self._lacks_levels(index):
                 yield "", shrinking.submit(self._write_levels, index, futures)
 
     def _take(self, place: str, future: Future[Outcome]) -> Iterator[None]:
@@ -442,6 +443,8 @@ class ChunkPrediction:
         inside = self._in_result(window)
         for kind, chunks in self._results.items():
             chunks.write(index, inside, found.pages[kind])
+            if len(self._parts) == 1:  # while its pixels are in the cache of this core
+                chunks.write_levels(index)
         if self._predictor.classes:  # of which no share is usual
             return Outcome()
         return Outcome((), found.membrane, math.prod(map(len, window)))
