@@ -289,6 +289,8 @@ def why_not_stack(layer: Image | Labels) -> str:
     if isinstance(layer, Image) and layer.rgb:
         return f"'{layer.name}' is a colour image: split its channels, or convert it to grey."
     pixels = full_resolution(layer)
+    if 0 in pixels.shape:
+        return f"'{layer.name}' has no pixels: its shape is {' x '.join(map(str, pixels.shape))}."
     if not is_stack(pixels):
         return (
             f"'{layer.name}' has {layer.ndim} dimensions, {' x '.join(map(str, pixels.shape))}: "

@@ -3,6 +3,7 @@
 import csv
 import threading
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from napari_unet.widgets.predict import classes_view
 from napari_unet.widgets.predict.dock import PredictDock
 from tests.napari_unet.class_model import CLASSES, write_class_model
 from tests.napari_unet.widgets.layout_faults import faults_of
+from training.errors import UserError
 from training.label_classes import LabelClasses
 from training.metrics.class_metrics import class_overlap
 
@@ -327,6 +329,37 @@ def test_classes_that_were_cancelled_say_which_slices_are_missing(
     layer.save(str(tmp_path / "classes.tif"), plugin="napari-unet-mindspore")
     told = [notice.message for notice in notification_manager.records]
     assert any("classes.tif is saved. Slices" in message for message in told)
+
+
+def test_what_ends_a_prediction_is_said_and_nothing_of_a_layer_that_is_gone(
+    viewer: Viewer,
+    dock: PredictDock,
+    model: Path,
+    images: np.ndarray,
+    qtbot: QtBot,
+    button: Button,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def predict_two(*given: Any) -> Iterator[int]:
+        yield from islice(predict_classes(*given), 2)
+        raise UserError("The device is gone.")
+
+    viewer.dims.set_current_step(0, 0)
+    dock.use_model(model)
+    qtbot.waitUntil(lambda: button(dock, PREDICT).isVisibleTo(dock))
+    with monkeypatch.context() as patch:
+        patch.setattr(classes_view, "predict_classes", predict_two)
+        button(dock, PREDICT).click()
+    qtbot.waitUntil(button(dock, PREDICT).isEnabled)
+    assert "The device is gone." in texts(dock)
+    assert unpredicted_slices(viewer.layers["tissue classes"]) == [2, 3, 4, 5, 6]
+    viewer.layers.clear()
+    viewer.add_image(images, name="other")
+    qtbot.waitUntil(lambda: button(dock, PREDICT).isVisibleTo(dock))
+    button(dock, PREDICT).click()
+    qtbot.waitUntil(lambda: "All classes of 7 slices" in texts(dock))
+    viewer.layers.clear()
+    assert "All classes" not in texts(dock)
 
 
 def test_a_model_of_membranes_has_no_such_button(
