@@ -252,7 +252,7 @@ def _text(value: float) -> str:
 def _round(page: NDArray[Any]) -> NDArray[Any]:
     """Make whole numbers integers; of many different reals keep 10 bits of mantissa."""
     whole = np.rint(page)
-    if np.abs(whole).max() < 2**53 and np.array_equal(whole, page):
+    if float(np.abs(whole).max()) < 2**53 and np.array_equal(whole, page):
         return np.asarray(whole.astype(np.int64))
     if len(np.unique(page)) <= _MOST_REALS:
         return page
