@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import count
@@ -42,9 +42,7 @@ def run(settings: Settings) -> list[Table]:
         tiles = _record_tiles(predictor, raw, next(outputs))
         ways: dict[str, Callable[[], Any]] = {
             "the network's tiles alone": partial(_compute, predictor, tiles),
-            "prediction to .zarr": lambda raw=raw, outputs=outputs: _predict(
-                predictor, raw, next(outputs)
-            ),
+            "prediction to .zarr": partial(_predict_next, predictor, raw, outputs),
         }
         found = _measure_in_turn(ways, settings.repetitions(REPETITIONS))
         alone = found["the network's tiles alone"]
@@ -80,6 +78,10 @@ def _measure_in_turn(
         name: [statistics.median(column) for column in zip(*pairs, strict=True)]
         for name, pairs in found.items()
     }
+
+
+def _predict_next(predictor: Predictor, raw: Path, outputs: Iterator[Path]) -> None:
+    _predict(predictor, raw, next(outputs))
 
 
 def _predict(predictor: Predictor, raw: Path, output: Path) -> None:
