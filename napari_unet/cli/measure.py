@@ -103,9 +103,7 @@ _WIDEST_REACH = 50
 @click.option(
     "--mesh-form",
     type=click.Choice(MESHES),
-    default=MESHES[0],
-    show_default=True,
-    help="Of the files of --meshes.",
+    help=f"Of the files of --meshes.  [default: {MESHES[0]}]",
 )
 @click.option(
     "--skeletons",
@@ -139,7 +137,7 @@ def command(
     classes: str,
     numbered: Path | None,
     meshes: Path | None,
-    mesh_form: str,
+    mesh_form: str | None,
     skeletons: Path | None,
     ids: str | None,
     reach: int,
@@ -209,12 +207,16 @@ def command(
     say(f"Saved {list_names([str(path) for path in (output, *shapes.values())])}.")
 
 
-def _shapes(meshes: Path | None, mesh_form: str, skeletons: Path | None) -> dict[str, Path]:
+def _shapes(meshes: Path | None, mesh_form: str | None, skeletons: Path | None) -> dict[str, Path]:
     """Give the folder of each form of files that are wanted of single objects."""
-    wanted = {mesh_form: meshes, "swc": skeletons}
+    if mesh_form is not None and meshes is None:
+        raise UserError("--mesh-form is that of the files of --meshes.", "Add --meshes.")
+    wanted = {mesh_form or MESHES[0]: meshes, "swc": skeletons}
     found = {form: folder for form, folder in wanted.items() if folder is not None}
-    for form in found:
+    for form, folder in found.items():
         check_shapes(form)
+        if folder.exists() and not folder.is_dir():
+            raise UserError(f"{folder} is a file.", "Name a folder, which gets a file per object.")
     return found
 
 

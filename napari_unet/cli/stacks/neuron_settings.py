@@ -44,7 +44,8 @@ class NeuronSettings:
     Raises
     ------
     UserError
-        If merges are to be kept that can't be learned, or with no run.
+        If seeds are given for components; if merges are to be kept that can't be learned, or with
+        no run.
     """
 
     model: Path
@@ -54,6 +55,11 @@ class NeuronSettings:
     is_kept: bool
 
     def __post_init__(self) -> None:
+        if self.method == "components" and self.seeds is not None:
+            raise UserError(
+                "--seeds says where the watershed starts, and components have none.",
+                "Leave out --seeds or --method components.",
+            )
         if not self.is_kept:
             return
         if not self._may_merge:
@@ -71,7 +77,8 @@ class NeuronSettings:
     @property
     def is_complete(self) -> bool:
         """Whether nothing is left to choose."""
-        return self.threshold is not None and self.seeds is not None
+        is_seeded = self.seeds is not None or self.method == "components"
+        return self.threshold is not None and is_seeded
 
     def choose(self, predictor: Predictor, pairs: Sequence[TrainingPair]) -> Segmentation:
         """Choose the threshold on training slices, and learn merges there; say what came of it.

@@ -335,8 +335,14 @@ def test_meshes_and_skeletons_of_some_objects(labels: Path, tmp_path: Path) -> N
     assert not (tmp_path / "b.csv").exists()
 
 
-def test_ids_without_files_of_objects_are_refused(labels: Path, tmp_path: Path) -> None:
+def test_options_of_files_of_objects_are_refused_without_their_folder(
+    labels: Path, tmp_path: Path
+) -> None:
     with pytest.raises(UserError, match="--ids is for meshes and skeletons"):
         measure(labels, "-o", tmp_path / "a.csv", "--ids", "1")
     with pytest.raises(UserError, match="'one' is no list of ids"):
         measure(labels, "-o", tmp_path / "a.csv", "--skeletons", tmp_path, "--ids", "one")
+    with pytest.raises(UserError, match="--mesh-form is that of the files of --meshes"):
+        measure(labels, "-o", tmp_path / "a.csv", "--mesh-form", "glb")
+    with pytest.raises(UserError, match=rf"{labels.name} is a file"):
+        measure(labels, "-o", tmp_path / "a.csv", "--meshes", labels)

@@ -81,6 +81,9 @@ def test_given_settings_are_taken(write_model: WriteModel, data: Path) -> None:
     assert "v_rand" not in result.stdout
     neurons = tifffile.imread(output)
     assert set(np.unique(neurons[0])) & set(np.unique(neurons[1])) - {0}, "linked"
+    result = segment(write_model(), stack, "-o", data / "n.tif", *options, "--seeds", 0.1)
+    assert (result.returncode, (data / "n.tif").exists()) == (2, False)
+    assert "Leave out --seeds or --method components." in result.stderr
 
 
 def test_existing_results_are_kept(write_model: WriteModel, data: Path) -> None:
