@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
+import os
 import signal
+import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from multiprocessing import resource_tracker
 from typing import Any, Protocol, TypeVar
 
 from training.console import say
@@ -17,6 +21,8 @@ from training.resources.limits import usable_cores
 _CONNECT_SECONDS = 20
 _LIVES = 3  # workers that die of a task, or of the one it was split from, until it is given up
 _DIED = f"{_LIVES} workers died of it, perhaps for lack of memory"
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+_FORKS = sys.platform == "linux"  # macOS's own libraries don't bear it
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -37,6 +43,20 @@ class TaskError(Exception):
 
 class DeadlyError(TaskError):
     """Workers died of it."""
+
+
+def prepare(modules: Sequence[str]) -> None:
+    """Import modules in the background, for the processes that :func:`connect` will start here.
+
+    They are forked, where the system does that well, from one process that has imported them.
+    """
+    if not _FORKS:
+        return
+    from multiprocessing import forkserver
+
+    forkserver.set_forkserver_preload(["distributed", __name__, *modules])
+    with _environment(_ONE_THREAD), _deaf_processes():
+        forkserver.ensure_running()
 
 
 @contextmanager
@@ -200,7 +220,9 @@ def _connected(distributed: Any, workers: int, scheduler: str) -> Iterator[Any]:
     quiet = {
         "logging": {"distributed": "critical", "tornado": "critical", "asyncio": "critical"},
         # Without dask's MALLOC_TRIM_THRESHOLD_: pages of memory would be given back for each slice.
-        "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1, "OPENBLAS_NUM_THREADS": 1},
+        "distributed.nanny.pre-spawn-environ": _ONE_THREAD,
+        # Python's own, because dask's "forkserver" imports pandas and others that it finds.
+        "distributed.worker.multiprocessing-method": None,
     }
     with ExitStack() as opened:
         opened.enter_context(dask.config.set(quiet))
@@ -217,23 +239,91 @@ def _connected(distributed: Any, workers: int, scheduler: str) -> Iterator[Any]:
                     "Give its address as it prints it, such as tcp://node1:8786.",
                 ) from error
         else:
+            opened.enter_context(_start_method("forkserver" if _FORKS else "spawn"))
             folder = opened.enter_context(
                 tempfile.TemporaryDirectory(prefix="napari-unet-", ignore_cleanup_errors=True)
             )
-            cluster = distributed.LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                processes=True,
-                memory_limit=None,
-                security=True,  # others on this machine can't send it tasks
-                local_directory=folder,
-                dashboard_address="127.0.0.1:0",
-                silence_logs=logging.CRITICAL,
-            )
-            client = opened.enter_context(distributed.Client(opened.enter_context(cluster)))
-            client.register_plugin(_deaf(distributed))
+            with _one_interrupt_kept():  # dask can't end workers that are starting
+                cluster = distributed.LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    memory_limit=None,
+                    security=True,  # others on this machine can't send it tasks
+                    local_directory=folder,
+                    dashboard_address="127.0.0.1:0",
+                    silence_logs=logging.CRITICAL,
+                )
+                client = opened.enter_context(distributed.Client(opened.enter_context(cluster)))
+                client.register_plugin(_deaf(distributed))
         say(f"What the workers do: {client.dashboard_link}")
         yield client
+
+
+@contextmanager
+def _start_method(name: str) -> Iterator[None]:
+    """Start processes of Python's in this way."""
+    former = multiprocessing.get_start_method(allow_none=True)
+    multiprocessing.set_start_method(name, force=True)
+    try:
+        yield
+    finally:
+        multiprocessing.set_start_method(former, force=True)
+
+
+@contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    """Set variables for the processes that are started meanwhile."""
+    former = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in former.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _one_interrupt_kept() -> Iterator[None]:
+    """Let the first Ctrl-C end this process at the end of the ``with`` statement.
+
+    Processes that are started meanwhile, and later by threads that were, never hear it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    kept: list[int] = []
+
+    def keep(number: int, _: object) -> None:
+        if kept:
+            raise KeyboardInterrupt
+        kept.append(number)
+
+    former = signal.signal(signal.SIGINT, keep)
+    try:
+        with _deaf_processes():
+            yield
+    finally:
+        signal.signal(signal.SIGINT, former)
+    if kept:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _deaf_processes() -> Iterator[None]:
+    """Start processes that never hear Ctrl-C, nor do those that they fork."""
+    if sys.platform == "win32":
+        yield
+        return
+    resource_tracker.ensure_running()  # whose start would let the signal through again
+    heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, heard)
 
 
 def _deaf(distributed: Any) -> Any:

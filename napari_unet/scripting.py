@@ -13,6 +13,7 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -225,7 +226,7 @@ class Model:
             As ``predict``.
         """
         for name, level in (("threshold", threshold), ("seeds", seeds)):
-            if not 0 <= level <= 1:
+            if not (isinstance(level, Real) and 0 <= level <= 1):
                 raise UserError(f"{name} is {level!r:.50}.", "Give a probability from 0 to 1.")
         how = Segmentation(_choose("method", method, METHODS), threshold, seeds)
         with self._begin(stack, region, resample, pixel_size, membranes) as prediction:
@@ -279,8 +280,9 @@ def evaluate(
     Parameters
     ----------
     mask : path, or array (Z, Y, X) or (Y, X)
-        A mask, where 0 is membrane; a probability of membrane, floats from 0 to 1; or neurons by
-        their ids, as ``segment`` gives them.
+        A mask, where 0 is membrane; a probability of membrane, floats from 0 to 1, which is
+        membrane from 0.5 on; or neurons by their ids, as ``segment`` gives them. Whether one value
+        alone is membrane, ``mask_convention`` says.
     truth : path, or array of the mask's shape
         Finished labels; strokes, 0 = unknown, 1 = membrane, 2 = inside; or ids of cells.
     image : path, or array of the same shape, optional
@@ -313,9 +315,11 @@ def evaluate(
     UserWarning
         If the values may mean something else than they were taken for.
     """
-    if border not in range(WIDEST_BORDER + 1):
-        raise UserError(f"border is {border!r:.50}.", f"Give pixels, from 0 to {WIDEST_BORDER}.")
-    ids = IdBorders(border, zero_is_unknown)
+    if not (isinstance(border, Integral) and 0 <= int(border) <= WIDEST_BORDER):
+        raise UserError(
+            f"border is {border!r:.50}.", f"Give whole pixels, from 0 to {WIDEST_BORDER}."
+        )
+    ids = IdBorders(int(border), zero_is_unknown)
     as_truth = _read_convention(
         "convention", convention, [*FINISHED_CONVENTIONS, LabelConvention.SPARSE]
     )
@@ -362,13 +366,17 @@ def _read_region(region: Sequence[slice] | slice | None, axes: int) -> Bounds:
     are_plain = all(
         isinstance(part, slice)
         and part.step in (None, 1)
-        and all(end is None or end >= 0 for end in (part.start, part.stop))
+        and all(
+            end is None or (isinstance(end, Integral) and int(end) >= 0)
+            for end in (part.start, part.stop)
+        )
         for part in parts
     )
     if len(parts) > axes or not are_plain:
         raise UserError(
             f"{region!r:.99} is not a region of a stack.",
-            "Give slices without steps, counted from the beginning: np.s_[10:20, :512, :512].",
+            "Give slices of whole numbers without steps, counted from the beginning: "
+            "np.s_[10:20, :512, :512].",
         )
     before = 3 - axes
     bounds = [(part.start or 0, part.stop) for part in parts]
@@ -378,8 +386,11 @@ def _read_region(region: Sequence[slice] | slice | None, axes: int) -> Bounds:
 def _read_pixel_size(size: float | tuple[float, float] | None) -> PixelSize | None:
     if size is None:
         return None
-    sides = np.atleast_1d(size)
-    found = PixelSize.of(None, float(sides[0]), float(sides[-1])) if len(sides) < 3 else None
+    try:
+        sides = [float(side) for side in np.atleast_1d(size)]
+    except (TypeError, ValueError):
+        sides = []
+    found = PixelSize.of(None, sides[0], sides[-1]) if len(sides) in (1, 2) else None
     if found is None:
         raise UserError(
             f"pixel_size is {size!r:.50}.", "Give nm, such as 4, or (4, 5) for Y and X."

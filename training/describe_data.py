@@ -29,11 +29,14 @@ from training.dataset.resampled_pair import describe_sizes
 from training.dataset.training_pair import open_pair
 from training.dataset.volumes import choose_held_out, find_volumes, settle_data
 from training.errors import UserError
+from training.formats.file_times import file_times
 from training.formats.pixel_size import PixelSize
+from training.formats.stack import Stack
 from training.label_classes import LabelClasses
 from training.label_convention import LabelConvention
 from training.masks.result_files import check_outputs
 from training.opening import open_stack
+from training.stacks.fingerprint import fingerprint
 
 _OF_DATA = ("data_url", "image", "labels", "pairs", "label_convention")
 _OF_IDS = ("border", "unknown")
@@ -73,10 +76,15 @@ def _describe_stack(
     if stack:
         with open_stack(stack) as opened:
             answer |= {"shape": opened.shape, "dtype": str(opened.dtype), "offset": opened.offset}
-        answer["state"] = files_state(Path(stack))
+            answer["state"] = _state(opened, Path(stack))
     paths = {kind: Path(path) for kind, path in (results or {}).items()}
     check_outputs(Path(stack or os.devnull), paths, overwrite)
     return answer
+
+
+def _state(stack: Stack, path: Path) -> str:
+    """Take a hash of what is known of a stack's pixels, the same where it was only moved."""
+    return f"{fingerprint(stack)} {file_times(path) or files_state(path)}"
 
 
 def _describe_volumes(

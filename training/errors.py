@@ -29,6 +29,25 @@ class UserError(Exception):
     def __str__(self) -> str:
         return f"{self.problem} {self.remedy}".rstrip()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let other processes raise it as what it is, whatever its class is made from."""
+        return _made_again, (type(self), *self.args), self.__dict__
+
+
+def _made_again(kind: type[UserError], problem: str, remedy: str) -> UserError:
+    error = kind.__new__(kind)
+    UserError.__init__(error, problem, remedy)
+    return error
+
+
+def raise_interrupt(error: Exception) -> None:
+    """Raise the KeyboardInterrupt that an error hides: Ctrl-C in a C function is a SystemError.
+
+    Call it before an error of a library is told as something else.
+    """
+    if isinstance(error, SystemError) and isinstance(error.__cause__, KeyboardInterrupt):
+        raise error.__cause__
+
 
 def blame_version(error: UserError, source: str, version: Any) -> UserError:
     """Give the error to raise for a document that can't be read, by the version that wrote it.

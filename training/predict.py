@@ -110,7 +110,8 @@ def _predict(options: argparse.Namespace, arguments: list[str]) -> None:
     source, scale = weights_of(options.run, options.ckpt), _scale(options)
     model = load_model(source)
     predicted = card_of_channel(model.card, find_channel(model.card, options.of_class, source))
-    check_class_results(predicted.label_classes, paths)
+    convention = LabelConvention(options.convention)
+    check_class_results(predicted.label_classes, paths, convention)
     class_thresholds = thresholds.of(predicted.label_classes)
     scale.check(model.card, source)
     threshold = model.card.threshold if thresholds.single is None else thresholds.single
@@ -126,7 +127,7 @@ def _predict(options: argparse.Namespace, arguments: list[str]) -> None:
             paths,
             steps.part.shape,
             threshold,
-            LabelConvention(options.convention),
+            convention,
             overwrite=options.overwrite,
             classes=predicted.label_classes,
             class_thresholds=class_thresholds,
@@ -172,7 +173,7 @@ def _keeping(
     files = file_times(stack.path)
     with KeptSlices(folder, made_by | {"bands": bands}, files).hold() as kept:
         if kept.is_anew:
-            say("Note: Slices that were kept are of something else, so it begins anew.")
+            say("Note: Slices that were kept are of something else, so it begins again.")
         if kept.count:
             slices, of_next = divmod(kept.count, bands)
             more = f", and {of_next} of {bands} bands of the next" if of_next else ""

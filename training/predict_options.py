@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from training.config import TrainingConfig
-from training.label_convention import FINISHED_CONVENTIONS, LabelConvention
+from training.label_convention import LabelConvention
 from training.model.saved_model import best_weights
 from training.model.starter_model import named_model, starter_path
 from training.runs.run_directory import RunDirectory
@@ -50,7 +50,7 @@ def parse_options(arguments: list[str], description: str | None) -> argparse.Nam
     )
     add(
         "--convention",
-        choices=[convention.value for convention in FINISHED_CONVENTIONS],
+        choices=[LabelConvention.ISBI.value, LabelConvention.MEMBRANE.value],
         default=LabelConvention.ISBI.value,
         help="isbi (default): membrane is 0. membrane: membrane is 255",
     )

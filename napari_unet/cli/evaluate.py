@@ -16,6 +16,7 @@ from napari_unet.cli.options import (
     data_options,
     device_option,
     engine_option,
+    is_mask_path,
     threshold_option,
     tta_option,
 )
@@ -41,7 +42,6 @@ from training.errors import UserError
 from training.label_classes import LabelClasses
 from training.label_convention import LabelConvention
 from training.masks.result_checks import check_tables
-from training.masks.writer_choice import is_stack_name
 from training.metrics.evaluation_report import dice_line
 from training.model.slice_view import SliceView
 from training.model.stack_scale import StackScale
@@ -102,10 +102,11 @@ def command(
     With --fold all and fewer runs, slices that were seen in training are marked, and left out
     of the held-out mean.
 
-    Masks as TIF, Zarr or HDF5, such as those that predict wrote or that were corrected by hand, are
-    evaluated as they are. Of several masks the truth is a folder in --labels, or the pairs in
-    --data, where each mask has the one of its name; or one stack for all. A mask that can't be
-    evaluated stops nothing: it is told at the end, and the exit code is 1.
+    Masks, such as those that predict wrote or that were corrected by hand, are evaluated as they
+    are; they may be in any format of stacks, folders of slices too. Of several masks the truth is a
+    folder in --labels, or the pairs in --data, where each mask has the one of its name; or one
+    stack for all. A mask that can't be evaluated stops nothing: it is told at the end, and the exit
+    code is 1.
 
     Where the labels are strokes, all slices that have some are evaluated, on painted
     pixels alone. Where they are ids of cells, Dice and the like are of the borders between ids,
@@ -130,12 +131,18 @@ def command(
     """
     folds = _parse_fold(fold)
     check_tables([path for path in (json_path, csv_path) if path is not None], overwrite)
-    is_mask = [is_stack_name(run) for run in runs]
-    if any(is_mask) and thresholds:
+    is_mask = [is_mask_path(run) for run in runs]
+    of_models = {"--threshold": thresholds, "--tta": tta, "--resample": scale.resample}
+    given = [name for name, value in of_models.items() if value]
+    if any(is_mask) and given:
         raise UserError(
             f"{runs[is_mask.index(True)]} is a mask: its pixels are decided already, and "
-            "--threshold is of models.",
+            f"{given[0]} is of models.",
             "Leave it out, or give the model.",
+        )
+    if mask_convention is not None and not any(is_mask):
+        raise UserError(
+            f"{runs[0]} is a model, and --mask-convention is of masks.", "Leave it out."
         )
     if all(is_mask):
         evaluate_masks(runs, chosen, mask_convention, folds, Tables(json_path, csv_path))

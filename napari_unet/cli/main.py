@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 from typing import NoReturn
@@ -68,6 +69,8 @@ def main() -> None:
     except OSError as error:  # of the system: too many open files, a disk that fails
         named = "A file" if error.filename is None else error.filename
         _end(f"{named} can't be used: {error.strerror or error}.")
+    finally:
+        gc.freeze()  # so that Python ends without a search for cycles: 0.3 s with dask
 
 
 def _end(problem: str) -> NoReturn:

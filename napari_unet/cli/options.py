@@ -22,6 +22,7 @@ from training.dataset.pair_search import find_pair, find_pairs
 from training.dataset.training_pair import OpenLabels, TrainingPair, open_pair
 from training.dataset.volumes import name_volumes
 from training.errors import UserError
+from training.formats.location import FILE_ENDINGS, is_array_folder, is_slice_folder, locate
 from training.label_classes import NO_CLASSES, LabelClasses
 from training.label_convention import (
     FINISHED_CONVENTIONS,
@@ -34,6 +35,7 @@ from training.masks.writer_choice import is_stack_name
 from training.masks.zarr_image import OME_ZARR_VERSIONS
 from training.model.starter_model import named_model
 from training.presets.registry import DEFAULT_PRESET
+from training.runs.run_paths import RunPaths
 from training.stacks.intensities import Membranes
 
 _Labels = TypeVar("_Labels", bound=OpenLabels)
@@ -47,6 +49,15 @@ class ModelPath(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         return super().convert(named_model(value), param, ctx)
+
+
+def is_mask_path(path: Path) -> bool:
+    """Whether a path names a stack, which is a mask, and not a model."""
+    if RunPaths(path).config.exists():
+        return False
+    container = locate(path).container
+    is_file = is_stack_name(path) or container.suffix.lower() in FILE_ENDINGS
+    return is_file or is_array_folder(container) or is_slice_folder(path)
 
 
 model_argument = click.argument("model", metavar="MODEL", type=ModelPath())
@@ -106,6 +117,8 @@ ome_zarr_option = click.option(
 
 
 def _read_memory(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
+    if value is not None and isnan(value):
+        raise click.BadParameter("nan is not a number of GB.")
     return None if value is None else value * 1e9
 
 
@@ -296,7 +309,7 @@ class DataOptions:
         """Give the classes that are named, else those of a model, unless a convention is."""
         if self.classes or self.convention is not None:
             return LabelClasses.parse(self.classes)
-        found = (classes_of(model) for model in models if not is_stack_name(model))
+        found = (classes_of(model) for model in models if not is_mask_path(model))
         return next(filter(None, found), NO_CLASSES)
 
     def _ids(self, models: Sequence[Path]) -> IdBorders:

@@ -211,7 +211,7 @@ def command(
     _check_probability_dtype(probability, probability_dtype, file_format, place)
     work_through = place.plan(stacks, results, overwrite, file_format)
     if place:
-        check_model_there(model, of_class, results, thresholds, parts.scale)
+        check_model_there(model, of_class, results, thresholds, parts.scale, convention)
         written = {"compression": _compression(compression), "ome_zarr": ome_zarr}
         options = {"convention": convention.value, "membranes": membranes.value}
         options |= scale_there(parts.scale)
@@ -224,7 +224,7 @@ def command(
     computed_by = {"engine": engine, "device": device, "precision": precision, "tta": tta}
     computed_by["of_class"] = of_class
     predictor = load_predictor(model, **computed_by)
-    check_class_results(predictor.classes, results)
+    check_class_results(predictor.classes, results, convention)
     class_thresholds = thresholds.of(predictor.classes)
     parts.scale.check(predictor.card, model)
     job = ChunkJob(

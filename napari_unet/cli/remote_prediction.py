@@ -25,7 +25,7 @@ from napari_unet.cli.run_access import (
 )
 from napari_unet.cli.stacks.many_stacks import OneStack, Results, Work, plan_work
 from napari_unet.launchers.launcher import new_name
-from napari_unet.launchers.server_path import ServerPath
+from napari_unet.launchers.server_path import ServerPath, check_absolute
 from napari_unet.launchers.servers.opening import ConnectionLostError
 from napari_unet.launchers.servers.predictions.prediction_launcher import PredictionLauncher
 from napari_unet.launchers.servers.predictions.record import (
@@ -35,7 +35,7 @@ from napari_unet.launchers.servers.predictions.record import (
     result_path,
 )
 from napari_unet.launchers.servers.predictions.request import PredictionRequest
-from napari_unet.launchers.servers.profiles import find_profile
+from napari_unet.launchers.servers.profiles import find_profile, load_profiles
 from napari_unet.prediction.model_source import find_model
 from napari_unet.runs.training_places import launcher_for
 from training.class_thresholds import Thresholds
@@ -44,6 +44,7 @@ from training.errors import UserError
 from training.files.atomic_files import UnwritableError
 from training.files.file_locks import hold_lock
 from training.formats.pixel_size import Offset, PixelSize
+from training.label_convention import LabelConvention
 from training.masks.result_files import check_class_results, result_pixels
 from training.masks.writer_choice import is_stack_name, open_writer
 from training.model.class_choice import card_of_channel, find_channel
@@ -91,7 +92,9 @@ class RemoteOptions:
         ------
         UserError
         """
-        there = [*filter(None, map(ServerPath.parse, (*stacks, *results.values())))]
+        named = (*stacks, *results.values())
+        check_absolute(named, load_profiles)
+        there = [*filter(None, map(ServerPath.parse, named))]
         if not self:
             if there:
                 raise UserError(f"{there[0]} is on a server.", f"Give --remote {there[0].server}.")
@@ -133,11 +136,17 @@ class RemoteOptions:
         there = {kind: path for kind, path in results.items() if ServerPath.parse(path)}
         if not there:
             return plan_work(stacks, results, overwrite, file_format).work_through
-        if len(stacks) > 1 or not all(map(is_stack_name, results.values())):
+        if len(stacks) > 1:
             raise UserError(
                 "Results of many stacks can't stay on a server.",
                 "Name a file there for the result of one stack, or bring them home.",
             )
+        for path in results.values():
+            if not is_stack_name(path):
+                raise UserError(
+                    f"{path} does not name the file of a result, of which some stay on a server.",
+                    "End its name in .tif, .zarr or .h5/DATASET.",
+                )
         here = {kind: path for kind, path in results.items() if kind not in there}
         one = OneStack(stacks[0], here, overwrite)
         return lambda work: one.work_through(lambda stack, _: work(stack, results))
@@ -171,6 +180,7 @@ def check_model_there(
     kinds: Iterable[str],
     thresholds: Thresholds,
     scale: StackScale,
+    convention: LabelConvention,
 ) -> None:
     """Refuse what a model can't do, before it is sent.
 
@@ -185,7 +195,7 @@ def check_model_there(
     card = source.read_card()
     channel = find_channel(card, of_class, source.path)
     classes = card_of_channel(card, channel).label_classes
-    check_class_results(classes, kinds)
+    check_class_results(classes, kinds, convention)
     thresholds.of(classes)
     scale.check(card, source.path)
 
@@ -303,19 +313,20 @@ def bring_home(
     **written
         Options of :func:`open_writer`.
     """
-    for kind in read_prediction(run).coming_home:
-        if kind not in results:
-            continue
-        path = results[kind]
-        with open_stack(result_path(run, kind)) as pages:
+    coming = [kind for kind in read_prediction(run).coming_home if kind in results]
+    with ExitStack() as opened:  # all get their names, or none where one can't be written
+        for kind in coming:
+            pages = opened.enter_context(open_stack(result_path(run, kind)))
             options = {**written, **result_pixels(kind), "pixel_size": pages.pixel_size}
             where = place_home(offset, region, pages.pixel_size)
             if pages.label_note is not None:
                 options["classes"] = pages.label_note.classes
-            with open_writer(path, pages.shape, offset=where, **options) as writer:
-                for page in pages:
-                    writer.write(page)
-        say(f"{kind}: {path}")
+            about = results[kind], pages.shape
+            writer = opened.enter_context(open_writer(*about, offset=where, **options))
+            for page in pages:
+                writer.write(page)
+    for kind in coming:
+        say(f"{kind}: {results[kind]}")
 
 
 def resume_prediction(name: str, place: RemoteOptions) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import click
 
 from napari_unet.cli.run_access import confirm_host_keys, find_run
-from napari_unet.launchers.servers.predictions.record import is_prediction
+from napari_unet.launchers.launcher import Launcher
+from napari_unet.launchers.servers.predictions.prediction_launcher import PredictionLauncher
 from napari_unet.runs.training_places import launcher_for
 from napari_unet.text import line
 from training.console import say
+from training.runs.run_directory import RunDirectory
+from training.runs.run_state import load_state, run_status
 
 
 @click.command()
@@ -27,5 +30,16 @@ def command(run: str, now: bool) -> None:
         say(f"No process of {line(found.name)} is left.")
     else:
         confirm_host_keys(lambda: launcher.stop(found))
-        what = "now, and keeps nothing" if is_prediction(found) else "after its current step"
-        say(f"{line(found.name)} ends {what}.")
+        confirm_host_keys(lambda: launcher.refresh(found))
+        say(f"{line(found.name)} {_what_it_does(found, launcher)}.")
+
+
+def _what_it_does(run: RunDirectory, launcher: Launcher) -> str:
+    """Say what a run does that was asked to stop: it may have ended before."""
+    if isinstance(launcher, PredictionLauncher):
+        status = launcher.state(run).status
+        ends = status in ("waiting", "running", "stopped")
+        return "ends now, and keeps nothing" if ends else f"has ended before: it is {status}"
+    if launcher.is_running(run):
+        return "ends after its current step"
+    return f"does not run: it is {run_status(load_state(run.events), is_running=False)}"

@@ -21,10 +21,10 @@ from napari_unet.cli.run_access import (
     train_remotely,
 )
 from napari_unet.launchers.launcher import new_run_name
-from napari_unet.launchers.server_path import ServerPath, data_of, find_server
+from napari_unet.launchers.server_path import ServerPath, check_absolute, data_of, find_server
 from napari_unet.launchers.servers.predictions.data_there import describe_volumes, settled_there
 from napari_unet.launchers.servers.predictions.record import is_prediction
-from napari_unet.launchers.servers.profiles import find_profile
+from napari_unet.launchers.servers.profiles import find_profile, load_profiles
 from napari_unet.runs.learning_on import learn_on_config, unseen_of_volumes
 from napari_unet.runs.moved_data import find_data, move_data
 from napari_unet.runs.training_places import THIS_COMPUTER, launcher_for
@@ -40,6 +40,7 @@ from training.dataset.volumes import VolumeFiles, choose_held_out, find_volumes,
 from training.errors import UserError
 from training.label_classes import LabelClasses
 from training.label_convention import LabelConvention, leading_convention
+from training.model.weight_files import check_checkpoint
 from training.presets.registry import DEFAULT_PRESET
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
@@ -110,7 +111,14 @@ def command(
             )
         _resume(resume, devices, device_ids, moved)
         return
-    place = find_server(_data_given(given))
+    named = _data_given(given)
+    check_absolute(named, load_profiles)
+    if out is not None and ServerPath.parse(out):
+        raise UserError(
+            f"{out} is on a server, and a run, or its copy, is kept on this computer.",
+            "Give a folder here: --out runs/first.",
+        )
+    place = find_server(named)
     if place and place != remote:
         raise UserError(f"The data are on {place}.", f"Train there: --remote {place}.")
     config, meanings = _configure(config_file, given)
@@ -147,6 +155,8 @@ def _configure(
     weights = given.get("weights", NO_WEIGHTS)
     if weights not in (STARTER, NO_WEIGHTS):
         given["weights"] = weights = _absolute(weights)
+        if not Path(weights).is_dir():
+            check_checkpoint(Path(weights))
     if config_file is not None:
         try:
             text = config_file.read_text(encoding="utf-8")

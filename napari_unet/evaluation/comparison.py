@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -30,13 +30,16 @@ from training.stacks.label_reading import MASK_READING, LabelReading
 from training.stacks.sparse_labels import PADDING
 from training.stacks.stack_axes import as_stack, is_stack
 
+_Pair = tuple[NDArray[Any], NDArray[np.uint8]]
+"""What is predicted of a slice, and the codes of its truth."""
+
 
 class Comparison:
     """Holds the figures of every slice of a mask; :meth:`update` follows an edit.
 
-    Slices of the truth without labels are not counted. Figures of pixels take milliseconds a
-    slice. Those of neurons take ten times as long, so they are computed separately, and are
-    missing until then; strokes have none.
+    Slices of the truth without labels are not counted, nor are those that are not predicted.
+    Figures of pixels take milliseconds a slice. Those of neurons take ten times as long, so they
+    are computed separately, and are missing until then; strokes have none.
 
     Parameters
     ----------
@@ -60,6 +63,8 @@ class Comparison:
         Slices that the mask's model was trained on; None: it is not known.
     thresholds : mapping of str to float
         Those that the mask was decided by, by the names of classes; empty: none, or not known.
+    unpredicted : collection of int
+        Slices of ``predicted`` that are not predicted yet; they count if something is on them.
     classes : LabelClasses
         What is compared; empty: membrane.
 
@@ -93,6 +98,7 @@ class Comparison:
         self.predicted_name, self.truth_name = predicted_name, truth_name
         self.trained: Trained = None
         self.thresholds: Mapping[str, float] = NO_THRESHOLDS
+        self.unpredicted: Collection[int] = ()
         self.reading = reading
         self._judge = find_judge(reading, found, predicted_name, truth_name)
         self.classes = reading.classes if found else NO_CLASSES
@@ -101,7 +107,8 @@ class Comparison:
         self._image = None if image is None else as_stack(image)
         self.has_padding = False  # on a slice that was computed
         length = len(self._predicted)
-        self._figures: list[Figures | None] = [None] * length  # empty: without labels
+        self._figures: list[Figures | None] = [None] * length  # empty: not counted
+        self._empty: set[int] = set()  # slices that turned out not to be predicted
         self._neurons: list[Figures] = [{}] * length
         self._edits = [0] * length
         self._wrong: NDArray[np.uint8] | None = None
@@ -110,7 +117,7 @@ class Comparison:
         return len(self._figures)
 
     def __getitem__(self, index: int) -> Figures | None:
-        """Give the figures of a slice, none if it has no labels; None before it is computed."""
+        """Give the figures of a slice, none if it does not count; None before it is computed."""
         figures = self._figures[index]
         return figures and {**figures, **self._neurons[index]}
 
@@ -136,7 +143,13 @@ class Comparison:
     @property
     def unlabelled_slices(self) -> list[int]:
         """Slices that were found to have no labels."""
-        return [index for index, figures in enumerate(self._figures) if figures == {}]
+        every = enumerate(self._figures)
+        return [index for index, figures in every if figures == {} and index not in self._empty]
+
+    @property
+    def unpredicted_slices(self) -> list[int]:
+        """Slices that were found not to be predicted yet."""
+        return sorted(self._empty)
 
     def update_all(self) -> None:
         """Compute the figures of pixels of all slices."""
@@ -145,15 +158,12 @@ class Comparison:
 
     def update(self, index: int) -> bool:
         """Compute figures and wrong pixels of a slice again; True if any changed."""
-        predicted, codes = self._pair(index)
-        is_redrawn = self._note_wrong(index, predicted, codes)
-        figures = self._judge.compare(predicted, codes)
-        has_changed = figures != self._figures[index]
-        if has_changed:
-            self._edits[index] += 1
-            self._neurons[index] = {}
-        self._figures[index] = figures
-        return has_changed or is_redrawn
+        if index in self.unpredicted and not np.any(self._predicted[index]):
+            self._empty.add(index)
+            return self._note(index, {}, None)
+        self._empty.discard(index)
+        pair = self._pair(index)
+        return self._note(index, self._judge.compare(*pair), pair)
 
     def keep_wrong_pixels(self) -> NDArray[np.uint8]:
         """Keep the pixels where the two differ, of slices that are computed from now on.
@@ -253,11 +263,20 @@ class Comparison:
             mark_padding(codes, np.asarray(image))
         return self._judge.read_mask(np.asarray(predicted)), codes
 
-    def _note_wrong(self, index: int, predicted: NDArray[Any], codes: NDArray[np.uint8]) -> bool:
-        """Keep the wrong pixels of a slice, if they are wanted; True if they changed."""
-        if self._wrong is None:
-            return False
-        former, wrong = as_stack(self._wrong)[index], self._judge.find_wrong(predicted, codes)
+    def _note(self, index: int, figures: Figures, pair: _Pair | None) -> bool:
+        """Keep what was found of a slice, None where it does not count; True if that is new."""
+        is_redrawn = self._wrong is not None and self._redraw(self._wrong, index, pair)
+        has_changed = figures != self._figures[index]
+        if has_changed:
+            self._edits[index] += 1
+            self._neurons[index] = {}
+        self._figures[index] = figures
+        return has_changed or is_redrawn
+
+    def _redraw(self, kept: NDArray[np.uint8], index: int, pair: _Pair | None) -> bool:
+        """Keep the wrong pixels of a slice; True if they changed."""
+        former = as_stack(kept)[index]
+        wrong = np.zeros_like(former) if pair is None else self._judge.find_wrong(*pair)
         has_changed = not np.array_equal(former, wrong)
         former[:] = wrong
         return has_changed
@@ -271,7 +290,7 @@ class Comparison:
             if not known and self._figures[index] != {}
         ]
 
-    def _pair(self, index: int) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    def _pair(self, index: int) -> _Pair:
         """Read a slice: what is predicted, and the codes of the truth."""
         image = None if self._image is None else self._image[index]
         predicted, codes = self.read_pages(self._predicted[index], self._truth[index], image)
@@ -282,17 +301,24 @@ class Comparison:
 
 def counted_note(comparison: Comparison) -> str:
     """Say which slices and pixels are not counted, in a sentence or two; empty if all are."""
-    missing, length = comparison.unlabelled_slices, len(comparison)
-    if len(missing) == length:
-        return f"'{comparison.truth_name}' has no labelled slice, so nothing is compared."
+    empty, length = comparison.unpredicted_slices, len(comparison)
+    missing = comparison.unlabelled_slices
+    if len(empty) == length:
+        return f"'{comparison.predicted_name}' is not predicted yet, so nothing is compared."
+    if len(missing) + len(empty) == length:
+        where = " where it is predicted" if empty else ""
+        return f"'{comparison.truth_name}' has no labelled slice{where}, so nothing is compared."
     notes = []
+    if empty:
+        notes.append(f"Not counted, because it is not predicted: slice {list_slices(empty)}.")
     if comparison.reading.convention == LabelConvention.INSTANCES:
         notes.append(
             f"'{comparison.truth_name}' holds ids of cells: {comparison.reading.ids.describe()}. "
             "Neurons are judged by the ids."
         )
     elif comparison.is_sparse:
-        count = "1 slice" if length - len(missing) == 1 else f"{length - len(missing)} slices"
+        counted = len(comparison.by_slice())
+        count = "1 slice" if counted == 1 else f"{counted} slices"
         notes.append(
             f"'{comparison.truth_name}' holds strokes: the painted pixels of {count} count."
         )

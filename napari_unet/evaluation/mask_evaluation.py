@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,15 +14,14 @@ from napari_unet.evaluation.class_masks import (
     counted_pixels,
     evaluate_class_mask,
 )
+from napari_unet.evaluation.mask_meaning import mask_meaning
 from napari_unet.evaluation.predicted_slices import judge
 from training.dataset.training_pair import OpenLabels
 from training.errors import UserError
 from training.formats.stack import Stack
-from training.label_classes import NO_CLASSES
-from training.label_convention import IdBorders, LabelConvention
+from training.label_convention import LabelConvention
 from training.metrics.evaluation_report import Evaluation
 from training.metrics.pixel_metrics import DEFAULT_THRESHOLD
-from training.stacks.label_census import LabelCensus
 from training.stacks.label_meaning import LabelMeaning
 from training.stacks.sparse_labels import MEMBRANE
 
@@ -41,8 +38,8 @@ def evaluate_mask(
     ----------
     convention : LabelConvention or None
         That of the mask; None: a note in its file, ids and probabilities (floats from 0 to 1, of
-        membrane) are known, of other greys the rarer half is membrane, and of the rest 0. Where the
-        labels are classes, a mask without a convention is of the same.
+        membrane, from 0.5 on) are known, of other greys the rarer half is membrane, and of the rest
+        0. Where the labels are classes, a mask without a convention is of the same.
     fold : int or None
         Of whose slices figures are; None: of all that are labelled.
 
@@ -64,7 +61,7 @@ def evaluate_mask(
     codes = truth.codes
     counted = counted_pixels(truth, codes, fold)
     check_shape(mask, truth)
-    meaning = _meaning_of(mask, convention, truth.meaning.ids)
+    meaning = mask_meaning(mask, convention, truth.meaning.ids)
     read = {index: meaning.read(mask[index]) for index in counted}
     segments = None
     if meaning.convention == LabelConvention.INSTANCES:
@@ -124,24 +121,3 @@ def check_labelled(truth: OpenLabels) -> None:
         raise UserError(
             f"{truth.labels.path} holds no stroke.", "Paint on membranes and inside cells."
         )
-
-
-def _meaning_of(mask: Stack, convention: LabelConvention | None, ids: IdBorders) -> LabelMeaning:
-    """Find out how a mask is read: as asked for or noted, as ids, as greys, else isbi."""
-    census, note = LabelCensus.of(mask), mask.label_note
-    classes = note.classes if note is not None and convention is None else NO_CLASSES
-    options: dict[str, Any] = {"ids": ids, "is_mask": True, "classes": classes}
-    read = partial(LabelMeaning.of, census, str(mask.path), **options)
-    if convention is None and note is not None and note.convention != LabelConvention.SPARSE:
-        convention = note.convention or LabelConvention.INSTANCES
-    if convention is None:
-        are_ids = False
-        with suppress(UserError):
-            are_ids = read().convention == LabelConvention.INSTANCES
-        if are_ids:
-            convention = LabelConvention.INSTANCES
-        elif mask.dtype.kind == "f" and max(census.values, default=0) <= 1:
-            convention = LabelConvention.MEMBRANE
-        elif not census.is_graded:
-            convention = LabelConvention.ISBI
-    return read(convention=convention)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -12,6 +12,7 @@ from training.errors import UserError
 
 # One letter is a drive of Windows, and "//" follows a protocol: s3://bucket.
 _FORM = re.compile(r"([^/\\:]{2,}):(/(?!/).*)", re.DOTALL)
+_BEGIN = re.compile(r"([^/\\:]{2,}):(?!//)")
 
 
 class ServerPath(NamedTuple):
@@ -52,6 +53,30 @@ class ServerPath(NamedTuple):
                 f"Give --remote {self.server}, or another path.",
             )
         return self.path
+
+
+def check_absolute(named: Iterable[str | Path], servers: Callable[[], Container[str]]) -> None:
+    """Refuse what begins like a path on a server, but is not absolute there, as scp takes it.
+
+    It would be a file of this machine with an odd name.
+
+    Parameters
+    ----------
+    named : iterable of str or Path
+    servers : callable
+        Gives the names of servers; called where a name might be one.
+
+    Raises
+    ------
+    UserError
+    """
+    for name in named:
+        begin = None if ServerPath.parse(name) else _BEGIN.match(str(name))
+        if begin and begin[1] in servers():
+            raise UserError(
+                f"{name} is not an absolute path on {begin[1]}.",
+                f"Give the whole path there: {begin[1]}:/home/...",
+            )
 
 
 def on_server(config: TrainingConfig, server: str) -> dict[str, Any]:

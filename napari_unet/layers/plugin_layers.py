@@ -13,6 +13,7 @@ from napari_unet.layers.class_layers import CLASSES_KEY, class_look, layer_class
 from napari_unet.layers.colormaps import error_colormap, mask_colormap, sparse_colormap
 from napari_unet.layers.colors import PREDICTION_COLOR
 from napari_unet.layers.slices import full_resolution
+from napari_unet.layers.unpredicted import inherited
 from training.label_classes import LabelClasses
 from training.label_convention import LabelConvention
 from training.stacks.stack_axes import is_stack
@@ -215,7 +216,7 @@ def add_neurons(viewer: Viewer, data: NDArray[np.int32], over: Layer, name: str)
         data,
         name=name,
         opacity=MASK_OPACITY,
-        metadata=_origin(NEURONS, over),
+        metadata=_origin(NEURONS, over) | inherited(over),
         **placement(over),
     )
 
@@ -288,6 +289,8 @@ def why_not_stack(layer: Image | Labels) -> str:
     if isinstance(layer, Image) and layer.rgb:
         return f"'{layer.name}' is a colour image: split its channels, or convert it to grey."
     pixels = full_resolution(layer)
+    if 0 in pixels.shape:
+        return f"'{layer.name}' has no pixels: its shape is {' x '.join(map(str, pixels.shape))}."
     if not is_stack(pixels):
         return (
             f"'{layer.name}' has {layer.ndim} dimensions, {' x '.join(map(str, pixels.shape))}: "

@@ -17,7 +17,7 @@ from training.stacks.label_pixels import ROWS, look_like_labels
 from training.stacks.scaling import Slices
 
 Ids = NDArray[np.int64] | NDArray[np.uint64]
-_EXACT = 2.0**53  # above it floats leave out whole numbers
+_EXACT = np.float64(2**53)  # above it floats leave out whole numbers
 _LOOKED_AT = 5  # slices whose pieces are counted
 _FEW_VALUES, _ONE_PIECE = 16, 2.0
 

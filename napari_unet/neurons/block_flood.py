@@ -70,37 +70,38 @@ def flood_block(
     rows, columns = core
     inside = np.s_[rows.start : rows.stop, columns.start : columns.stop]
     beyond = _ring(core, probability.shape)
-    is_seed = probability < levels[0]
-    labels = label_neurons(is_seed)
+    labels = label_neurons(probability < levels[0])
+    seeds, places = _first_places(labels[inside])
     fixed = _number_pixels(labels, beyond.values())
     minima = find_basins(np.ascontiguousarray(probability), labels, fixed)
-    first = np.full(int(labels.max()) + 1, UNKNOWN, np.int64)
+    first = np.full(fixed + 1 + len(minima), UNKNOWN, np.int64)
     first[fixed + 1 :] = _in_slice(minima, labels.shape[1], origin, shape[1])
     first[fixed + 1 :] += shape[0] * shape[1]
     lowest = np.ones(len(first), np.float32)
     lowest[fixed + 1 :] = probability.ravel()[minima]
-    seeds, places = _first_places(np.where(is_seed, labels, 0)[inside])
     corner = origin[0] + rows.start, origin[1] + columns.start
     first[seeds] = _in_slice(places, len(columns), corner, shape[1])
 
     # Minima that may be seeds, which is seen in the whole slice.
-    is_here = np.bincount(labels[inside].ravel(), minlength=len(first)) > 0
+    is_here = _find_basins_in(labels, core, len(first))
     is_kept = is_here & (lowest < levels[-1])
     is_kept[seeds] = True
     for rim in RIMS.values():
         is_kept[labels[inside][rim]] = True
     kept = np.flatnonzero(is_kept)
-    numbers, count = _number_first(kept, labels[inside], len(first))
-    basins = numbers[labels[inside]]
+    present = np.concatenate([kept, np.flatnonzero(is_here & ~is_kept)])
+    numbers = np.zeros(len(first), np.int32)
+    numbers[present] = np.arange(1, len(present) + 1)
+    basins = numbers.take(labels[inside])
     borders = find_borders(basins, probability[inside])
     # The others touch nothing that is unknown, so it is known which regions they belong to.
-    regions = join_basins(borders, np.arange(1, len(kept) + 1, dtype=np.int32), count)
+    regions = join_basins(borders, np.arange(1, len(kept) + 1, dtype=np.int32), len(present))
     borders = join_borders([borders], regions)
-    found = _describe(regions[basins], probability[inside])
+    found = _describe(narrow(regions).take(basins), probability[inside])
     found["first"] = np.concatenate([[UNKNOWN], first[kept]])
     found["lowest_within"] = np.concatenate([np.ones(1, np.float32), lowest[kept]])
     found |= {f"beyond_{side}": numbers[labels[place]].ravel() for side, place in beyond.items()}
-    found |= {name: _narrow(array) for name, array in borders._asdict().items()}
+    found |= {name: narrow(array) for name, array in borders._asdict().items()}
     return found
 
 
@@ -131,16 +132,17 @@ def _number_pixels(labels: Labels, places: Iterable[Any]) -> int:
     return highest
 
 
-def _number_first(
-    kept: NDArray[np.intp], labels: Labels, count: int
-) -> tuple[NDArray[np.int32], int]:
-    """Number what is in a block from 1, the kept ones first; by old numbers, and how many."""
-    is_other = np.bincount(labels.ravel(), minlength=count) > 0
-    is_other[kept] = False
-    present = np.concatenate([kept, np.flatnonzero(is_other)])
-    numbers = np.zeros(count, np.int32)
-    numbers[present] = np.arange(1, len(present) + 1)
-    return numbers, len(present)
+def _find_basins_in(labels: Labels, core: Window, count: int) -> NDArray[np.bool_]:
+    """Find which of so many basins, array (N,), have a pixel in a block."""
+    (top, bottom), (left, right) = ((part.start, part.stop) for part in core)
+    around = labels[:top], labels[bottom:], labels[:, :left], labels[:, right:]
+    is_here = np.ones(count, bool)
+    is_here[0] = False
+    for pixels in around:  # those beyond that go on in it are at its rims
+        is_here[pixels] = False
+    for rim in RIMS.values():
+        is_here[labels[top:bottom, left:right][rim]] = True
+    return is_here
 
 
 def _in_slice(
@@ -152,17 +154,20 @@ def _in_slice(
 
 
 def _describe(labels: Labels, probability: Probability) -> dict[str, NDArray[Any]]:
-    found: dict[str, NDArray[Any]] = {"labels": _narrow(labels)}
+    found: dict[str, NDArray[Any]] = {"labels": narrow(labels)}
     for side, rim in RIMS.items():
         found |= {side: labels[rim].ravel(), f"p_{side}": probability[rim].ravel()}
     return found
 
 
-def _narrow(array: NDArray[Any]) -> NDArray[Any]:
-    """Give whole numbers the fewest bits that they fit in, which are the quickest to keep."""
+def narrow(array: NDArray[Any]) -> NDArray[Any]:
+    """Give whole numbers the fewest bits that they fit in, which are the quickest to keep.
+
+    An array (N,) or (Y, X) of int becomes one of unsigned int; one of float stays as it is.
+    """
     if array.dtype.kind == "f":
         return array
-    return array.astype(np.min_scalar_type(array.max(initial=0)))
+    return array.astype(np.min_scalar_type(array.max(initial=0)), copy=False)
 
 
 def grow_block(
@@ -256,8 +261,12 @@ def _find_links(
 
 def _first_places(labels: Labels) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """The numbers in a piece (Y, X), and the first pixel of each, counted in the piece."""
-    pixels = np.flatnonzero(labels)[::-1]
+    row = labels.ravel()
+    is_other = np.ones(row.shape, bool)  # than the one before it
+    np.not_equal(row[1:], row[:-1], out=is_other[1:])
+    pixels = np.flatnonzero(is_other)[::-1]
     first = np.full(int(labels.max(initial=0)) + 1, -1, np.intp)
-    first[labels.ravel()[pixels]] = pixels  # the last one that is written is the first in order
+    first[row[pixels]] = pixels  # the last one that is written is the first in order
+    first[0] = -1
     numbers = np.flatnonzero(first >= 0)
     return numbers, first[numbers]

@@ -71,7 +71,8 @@ class BlockPages:
 
     def numbered(self, index: int, block: Block, numbers: NDArray[np.int32]) -> Labels:
         """Read a block (Y, X) of int32 by new numbers (N,) of int32 of its slice's basins."""
-        return numbers.take(self.basins(index, block).astype(np.intp) + self._start(index)[block])
+        first = self._start(index)[block] + 1
+        return numbers[first:].take(self.basins(index, block) - 1)
 
     def framed(self, index: int, block: Block, numbers: NDArray[np.int32]) -> FramedPage:
         """Read a block (Y, X) of int32 as :meth:`numbered`, with the pixels around it."""

@@ -3,7 +3,8 @@
 Each step is a task by itself, whose file in the work folder says that it is done: basins of each
 block, regions of each slice (a union over the basins that blocks share, then joined and merged over
 the whole slice), where merges are learned what each block shows of their borders and the neurons
-that follow, what each block shows of these, and numbers through the stack.
+that follow, these as each block shows them, what they share if they are linked, and numbers through
+the stack.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.neurons.block_flood import flood_block, grow_block
+from napari_unet.neurons.block_flood import flood_block, grow_block, narrow
 from napari_unet.neurons.block_joining import join_blocks
 from napari_unet.neurons.block_pages import FRAME, BlockPages
 from napari_unet.neurons.border_features import CONTEXT, SEEDS, features_of
@@ -44,7 +45,7 @@ from training.stacks.windows import Window
 SIDE = 1024  # pixels of a block along Y and X
 HALO = 192  # pixels around it that components are seen in; the watershed needs one
 
-Step = Literal["flood", "join", "describe", "merge", "count", "add_up"]
+Step = Literal["flood", "join", "describe", "merge", "draw", "count", "add_up"]
 """A method of :class:`ChunkNeurons` whose tasks do not wait for each other."""
 _OF_PIXELS = ("labels", "is_kept", "weights")  # arrays as large as a block
 
@@ -54,8 +55,9 @@ class ChunkNeurons:
 
     Call :meth:`flood` for all slices and blocks, then :meth:`join` for all slices; where
     :attr:`is_learned` :meth:`describe` for all slices and blocks, and :meth:`merge` for all slices;
-    then :meth:`count` for all slices and blocks, then :meth:`add_up` for all slices, then
-    :meth:`number`, then :meth:`read_block`. What is done already is not done again.
+    then :meth:`draw` for all slices and blocks, and :meth:`count` for all if they are linked; then
+    :meth:`add_up` for all slices, then :meth:`number`, then :meth:`read_block`. What is done
+    already is not done again.
 
     Parameters
     ----------
@@ -73,6 +75,8 @@ class ChunkNeurons:
     ----------
     is_learned : bool
         Whether merges that were learned decide: not in a slice that has none beside.
+    is_linked : bool
+        As given.
     """
 
     def __init__(
@@ -89,7 +93,7 @@ class ChunkNeurons:
         self._merges = how.merges if self.shape[0] > 1 else None
         self.is_learned = self._merges is not None
         self._is_watershed = how.method == "watershed"
-        self._is_linked, self._side = is_linked, side
+        self.is_linked, self._side = is_linked, side
         self._halo = 1 if self._is_watershed else min(halo, side)
         self._files = SearchFiles(folder)
         self._pages = BlockPages(self._files, self.blocks)
@@ -145,7 +149,7 @@ class ChunkNeurons:
         else:
             found = grow_block(page, within, origin, self.shape[2], self._how.threshold)
         inside = cut_window(page, within)
-        if self._is_linked:
+        if self.is_linked:
             found["weights"] = weigh_pixels(inside)
         if self.is_learned:
             self._files.write("pixels", index, block, probability=inside)
@@ -243,16 +247,26 @@ class ChunkNeurons:
         """The files that say which neurons basins are of."""
         return "merged" if self.is_learned else "slices"
 
+    def draw(self, task: tuple[int, Block]) -> None:
+        """Draw the borders of the neurons of a block, whose slice is merged, and weigh them."""
+        index, block = task
+        if self._files.has("drawn", index, block):
+            return
+        page = self._bordered(index, block)
+        weights = self._weights(index, block) if self.is_linked else None
+        sizes = weigh_regions(page, weights)
+        self._files.write("drawn", index, block, neurons=narrow(page), sizes=sizes)
+
     def count(self, task: tuple[int, Block]) -> None:
-        """Weigh the regions of a block, and what they share with those of the next slices."""
+        """Count what the neurons of a block share with those of the next slices."""
         if self._files.has("counts", *task):
             return
         index, block = task
-        page, weights = self._bordered(index, block), self._weights(index, block)
-        found = {"sizes": weigh_regions(page, weights)}
+        page, weights = self._drawn(index, block), self._weights(index, block)
+        found: dict[str, NDArray[np.int64]] = {}
         for distance in self._reach(index):
             after = index + distance
-            others = self._bordered(after, block), self._weights(after, block)
+            others = self._drawn(after, block), self._weights(after, block)
             found |= _named(count_overlaps(page, others[0], weights, others[1]), distance)
         self._files.write("counts", index, block, **found)
 
@@ -260,11 +274,13 @@ class ChunkNeurons:
         """Add up what was weighed in the blocks of a slice."""
         if self._files.has("sums", index):
             return
-        counts = [self._files.read("counts", index, block) for block in self.blocks]
-        sizes = np.zeros(max(len(found["sizes"]) for found in counts), np.int64)
-        for found in counts:
-            sizes[: len(found["sizes"])] += found["sizes"]
+        drawn = [self._files.open("drawn", index, block)["sizes"] for block in self.blocks]
+        sizes = np.zeros(max(map(len, drawn)), np.int64)
+        for found in drawn:
+            sizes[: len(found)] += found
         sums = {"sizes": sizes}
+        blocks = self.blocks if self.is_linked else []
+        counts = [self._files.read("counts", index, block) for block in blocks]
         for distance in self._reach(index):
             sums |= _named(_overlaps(counts, distance), distance)
         self._files.write("sums", index, None, **sums)
@@ -278,30 +294,36 @@ class ChunkNeurons:
         waiting: dict[tuple[int, int], Overlaps] = {}  # by the earlier slice and the distance
         for index in range(self.shape[0]):
             found = self._files.read("sums", index)
-            before = range(1, min(REACH, index) + 1) if self._is_linked else ()
+            before = range(1, min(REACH, index) + 1) if self.is_linked else ()
             linker.add(found["sizes"], [waiting.pop((index - far, far)) for far in before])
             waiting |= {(index, far): _overlaps([found], far) for far in self._reach(index)}
         numbers = linker.numbers()
         for index, of_slice in enumerate(numbers):
             if not self._files.has("numbers", index):
-                self._files.write("numbers", index, numbers=of_slice)
+                self._files.write("numbers", index, numbers=narrow(of_slice))
         return max(int(of_slice.max()) for of_slice in numbers)
 
+    @property
+    def is_numbered(self) -> bool:
+        """Whether the neurons of all slices have their numbers."""
+        return self._files.has("numbers", self.shape[0] - 1)
+
     def _weights(self, index: int, block: Block) -> NDArray[np.uint8]:
-        """Read the weights of a block's pixels (Y, X); unlinked, all count the same."""
-        found = self._files.open("basins", index, block)
-        return found["weights"] if self._is_linked else np.ones(found["labels"].shape, np.uint8)
+        """Read the weights of a block's pixels (Y, X)."""
+        return self._files.open("basins", index, block)["weights"]
+
+    def _drawn(self, index: int, block: Block) -> NDArray[Any]:
+        """Read a block (Y, X) of unsigned int: the neurons of its slice, with borders."""
+        return self._files.open("drawn", index, block)["neurons"]
 
     def _reach(self, index: int) -> range:
         """How far the slices are after this one that its regions may be linked with."""
         after = self.shape[0] - 1 - index
-        return range(1, min(REACH, after) + 1) if self._is_linked else range(0)
+        return range(1, min(REACH, after) + 1) if self.is_linked else range(0)
 
-    def read_block(self, index: int, block: Block) -> NDArray[np.int64]:
-        """Read a block: array (Y, X) of int64, the numbers of its neurons; 0 are borders."""
-        numbers = self._pages.table("numbers", index)["numbers"]
-        found: NDArray[np.int64] = numbers[self._bordered(index, block)]
-        return found
+    def read_block(self, index: int, block: Block) -> NDArray[Any]:
+        """Read a block: array (Y, X) of unsigned int, its neurons' numbers; 0 are borders."""
+        return self._pages.table("numbers", index)["numbers"].take(self._drawn(index, block))
 
     def _needs_pixels(self, index: int, block: Block) -> bool:
         """Whether borders are still to be described by a block's probability."""
@@ -313,7 +335,7 @@ class ChunkNeurons:
         return self._files.read("pixels", index, block)["probability"]
 
     def _bordered(self, index: int, block: Block) -> Labels:
-        """Read a block (Y, X) of the neurons of a slice, with borders between them."""
+        """Find the neurons of a block (Y, X), with borders between them."""
         merged = self._pages.table(self._found, index)
         framed = self._pages.framed(index, block, merged["numbers"])
         is_kept = None

@@ -56,22 +56,23 @@ def weigh_pixels(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.asarray(_SURE - np.rint(membrane), np.uint8)
 
 
-def weigh_regions(regions: Labels, weights: NDArray[np.uint8]) -> NDArray[np.int64]:
+def weigh_regions(regions: Labels, weights: NDArray[np.uint8] | None = None) -> NDArray[np.int64]:
     """Add up the weights of each region.
 
     Parameters
     ----------
     regions : array (Y, X) of int
         0 = no region.
-    weights : array (Y, X) of uint8
-        As of :func:`weigh_pixels`.
+    weights : array (Y, X) of uint8, optional
+        As of :func:`weigh_pixels`; None: all weigh 1.
 
     Returns
     -------
     array (N,) of int64
         By the regions' numbers; 0 for those that there are not, and for 0.
     """
-    sums = np.bincount(regions.ravel(), weights.ravel()).astype(np.int64)
+    sums = np.bincount(regions.ravel(), None if weights is None else weights.ravel())
+    sums = sums.astype(np.int64, copy=False)
     sums[:1] = 0
     return sums
 

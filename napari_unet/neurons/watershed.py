@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,8 @@ from napari_unet.neurons.region_borders import (
 from training.metrics.neuron_metrics import Labels, label_neurons
 
 _TO_ROOT, _ABOVE = 1.0, 2.0  # weights: a seed's edge to the root is lighter than any pass
+_ROUNDS = 4  # for all pixels; few flow on after them
+_KNOWN: Literal["clip"] = "clip"  # which NumPy takes no time to check
 
 Pixels = NDArray[np.intp]
 
@@ -99,7 +102,8 @@ def find_basins(probability: NDArray[np.float32], labels: Labels, seeds: int) ->
     bands = bands_of(labels.shape)
     minima = np.concatenate(for_each(slice_.point_down, bands))
     slice_.pixels[minima] = np.arange(seeds + 1, seeds + 1 + len(minima), dtype=np.int32)
-    for_each(slice_.flow_down, bands)
+    for_each(slice_.flow_within, bands)
+    for_each(slice_.flow_on, bands)
     return minima
 
 
@@ -144,10 +148,9 @@ class _Slice:
         for other in (left, up):
             way += 1
             way *= other != lowest
-        steps = np.array([-width, -1, 1, width], np.int32)
         start = rows.start * width
-        there = np.arange(start, start + here.size, dtype=np.int32).reshape(here.shape)
-        there += steps[way]
+        there = np.array([-width, -1, 1, width], np.int32).take(way, mode=_KNOWN)
+        there += np.arange(start, start + here.size, dtype=np.int32).reshape(here.shape)
         is_free = labels == 0
         np.copyto(labels, np.invert(there, out=there), where=is_free)
         lows = np.flatnonzero(is_free & (lowest >= here))
@@ -157,8 +160,28 @@ class _Slice:
         minima += start
         return minima
 
-    def flow_down(self, rows: slice) -> None:
-        """Give pixels the regions to which they flow, by ways half as long in each round."""
+    def flow_within(self, rows: slice) -> None:
+        """Give pixels what is at the end of their way, or where it leaves these rows.
+
+        Ways are twice as long in each round.
+        """
+        labels = self.labels[rows].reshape(-1)
+        there = np.invert(labels)
+        there -= rows.start * self.labels.shape[1]
+        is_within = there.view(np.uint32) < labels.size  # those below 0 are large there
+        own = np.arange(labels.size, dtype=np.int32)
+        ways = np.where(is_within, there, own).astype(np.intp)
+        for _ in range(_ROUNDS):
+            ways = ways.take(ways, mode=_KNOWN)
+        left = np.flatnonzero(ways.take(ways, mode=_KNOWN) != ways)
+        while len(left):
+            ends = ways.take(ways.take(left))
+            ways[left] = ends
+            left = left[ways.take(ends) != ends]
+        labels[:] = labels.take(ways, mode=_KNOWN)
+
+    def flow_on(self, rows: slice) -> None:
+        """Give the other pixels the regions to which they flow, by ways half as long each time."""
         pixels = np.flatnonzero(self.labels[rows] < 0)
         pixels += rows.start * self.labels.shape[1]
         there = ~self.pixels.take(pixels)

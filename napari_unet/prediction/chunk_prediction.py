@@ -122,6 +122,8 @@ class ChunkPrediction:
         Where the results are until they are whole.
     slices : range
         Those that it does, of the part's.
+    record : dict
+        What the results say of how they are made, but their kinds.
     memory : float
         Bytes that the process may take.
     done : int
@@ -159,10 +161,12 @@ class ChunkPrediction:
             "stack": describe(stack),
             "options": options,
         }
-        records = ((chunks, chunks.read_record()) for chunks in results.values())
-        self._begun = {chunks: former for chunks, former in records if former is not None}
-        for chunks, former in self._begun.items():
-            check_same(chunks, former, record)
+        self._begun: dict[ZarrChunks, dict[str, Any]] = {}
+        for kind, chunks in results.items():
+            former = chunks.read_record()
+            if former is not None:
+                check_same(chunks, former, record | {"kind": kind})
+                self._begun[chunks] = former
         known = next(iter(self._begun.values()), None)
         if known is None:
             files = file_times(stack.path)
@@ -172,8 +176,9 @@ class ChunkPrediction:
         self.memory = memory_to_take(memory)
         self._parts = self._cut()
         self._most = self._count_at_once()
-        for chunks in results.values():
-            chunks.open(known)
+        self.record = {key: said for key, said in known.items() if key != "kind"}
+        for kind, chunks in results.items():
+            chunks.open(known | {"kind": kind})
         self._outcome = Outcome()
         self._used: set[int] = set()
 
@@ -233,6 +238,11 @@ class ChunkPrediction:
                 for each in (executor, shrinking):
                     each.shutdown(wait=False, cancel_futures=True)
                 raise
+
+    @property
+    def bytes_needed(self) -> int:
+        """About how many bytes of memory this process takes while it predicts."""
+        return self._need(self._parts, self._most)
 
     def check_whole(self) -> None:
         """Refuse to go on with results that lack parts.
@@ -416,7 +426,8 @@ class ChunkPrediction:
         except UnwritableError:
             raise
         except UserError as error:
-            self.take(Outcome((f"{place}: {error.problem.rstrip('.')}",)))
+            told = f"{place}: {error.problem}" if place else str(error)
+            self.take(Outcome((told.rstrip("."),)))
         if place:
             yield
 

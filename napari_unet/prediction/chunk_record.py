@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from training.console import list_names
 from training.errors import UserError
-from training.formats.chunked_stack import unreadable
 from training.formats.file_times import file_times
 from training.formats.stack import Stack
+from training.masks.stack_writer import begun_otherwise, damaged_part
 from training.model.model_card import ModelCard
 from training.stacks.even_slices import pick_evenly
 from training.stacks.fingerprint import fingerprint
@@ -19,8 +21,13 @@ from training.stacks.scaling import Scaling
 if TYPE_CHECKING:
     from training.masks.zarr_chunks import ZarrChunks
 
+_DIGITS = 16  # of a digest
 _KNOWN_BY = 3  # slices that a stack is known again by
-_TOLD = {"version": "by another version", "model": "with another model"}
+_TOLD = {
+    "version": "by another version",
+    "model": "with another model",
+    "kind": "as another kind of result",
+}
 
 
 def describe(stack: Stack) -> dict[str, Any]:
@@ -66,14 +73,16 @@ def check_same(chunks: ZarrChunks, former: dict[str, Any], record: dict[str, Any
         names = sorted(before.keys() | now.keys())
         others = [name for name in names if before.get(name) != now.get(name)]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise unreadable(chunks.folder, error) from error
+        raise damaged_part(chunks.folder, error) from error
     if others:
         different.append(f"with another {list_names(others)}")
     if different:
-        raise UserError(
-            f"{chunks.folder} was begun {list_names(different)}.",
-            "Give the same command as then to go on, or delete that folder to begin again.",
-        )
+        raise begun_otherwise(chunks.folder, list_names(different))
+
+
+def digest(record: dict[str, Any]) -> str:
+    """Give a short name of what was written down: any other has another one."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:_DIGITS]
 
 
 def edit_warning(stack: Stack, begun: Mapping[ZarrChunks, dict[str, Any]]) -> str:

@@ -70,6 +70,11 @@ class LiveClasses:
         """Slices that a person changed, as far as they were decided again since."""
         return sorted(self._edited)
 
+    @property
+    def predicted_slices(self) -> list[int]:
+        """Slices that were predicted so far."""
+        return sorted(self._decided)
+
     def store(self, index: int, probabilities: NDArray[np.float32]) -> None:
         """Take the probabilities of a slice (C, Y, X), float32 from 0 to 1, and decide it."""
         self._probabilities[index] = probabilities

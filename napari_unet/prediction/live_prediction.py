@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.stacks.large_array import allocate
 from training.masks.result_warnings import share_warning
-from training.stacks.stack_axes import as_stack
 
 
 class LivePrediction:
@@ -215,20 +213,3 @@ class LivePrediction:
                 break
             self.threshold_slice(index)
         return threshold
-
-
-def find_unpredicted(mask: Any, probability: Any) -> list[int]:
-    """List the slices of a predicted mask that were neither predicted nor painted on.
-
-    Parameters
-    ----------
-    mask : array (Z, Y, X) or (Y, X) of int
-    probability : array of float32 in the mask's shape, or None
-        0 where nothing was predicted. None: slices without any membrane count as not predicted.
-    """
-    return [
-        index
-        for index, membrane in enumerate(as_stack(mask))
-        if not np.any(membrane)
-        and (probability is None or not np.any(as_stack(probability)[index]))
-    ]

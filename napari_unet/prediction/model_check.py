@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training.errors import UserError
+from training.errors import UserError, raise_interrupt
 from training.files.untrusted_files import open_regular
 from training.model.model_card import METADATA_KEY, ModelCard
 from training.model.onnx_graph import outline_onnx
@@ -118,6 +118,7 @@ def parse_onnx(content: bytes, path: Path) -> ModelProto:
     try:
         return onnx.load_model_from_string(content)
     except Exception as error:  # protobuf's, which differ from version to version
+        raise_interrupt(error)
         raise _damage_error(path) from error
 
 

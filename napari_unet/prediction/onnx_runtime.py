@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from training.errors import UserError
+from training.errors import UserError, raise_interrupt
 
 INSTALL = "pip install 'napari-unet-mindspore[onnxruntime]'"
 
@@ -75,6 +75,7 @@ class OnnxRuntimeEngine:
         try:
             return np.asarray(self._session.run(None, {self._input: tile})[0])
         except Exception as error:  # of a class that it does not export
+            raise_interrupt(error)
             raise RuntimeError(str(error)) from error
 
 

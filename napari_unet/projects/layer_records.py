@@ -46,6 +46,7 @@ from napari_unet.layers.plugin_layers import (
     why_not_stack,
 )
 from napari_unet.layers.slices import full_resolution
+from napari_unet.layers.unpredicted import UNPREDICTED_KEY
 from napari_unet.projects.records import LayerRecord, ProjectState
 from napari_unet.stacks.large_array import allocate_to_fill
 from training.errors import UserError
@@ -72,6 +73,7 @@ KEPT_METADATA = (
     SAVED_KEY,
     THRESHOLD_KEY,
     TRAINED_KEY,
+    UNPREDICTED_KEY,
 )
 
 
@@ -173,7 +175,7 @@ def _try(record: LayerRecord) -> None:
         raise ValueError(f"classes are {record.metadata[CLASSES_KEY]!r:.50}")
     if not are_thresholds(record.metadata.get(CLASS_THRESHOLDS_KEY, {})):
         raise ValueError(f"thresholds are {record.metadata[CLASS_THRESHOLDS_KEY]!r:.50}")
-    for key in (CORRECTED_KEY, TRAINED_KEY):
+    for key in (CORRECTED_KEY, TRAINED_KEY, UNPREDICTED_KEY):
         slices = record.metadata.get(key, [])
         if not all(type(index) is int for index in slices):
             raise ValueError(f"{key} are {slices!r:.50}")

@@ -15,6 +15,8 @@ from training.label_convention import LabelConvention
 from training.stacks.sparse_labels import LabelNote
 from training.stacks.stack_axes import as_stack
 
+_REMEDY = "Give an array (Z, Y, X), or one slice (Y, X); of channels or times choose one."
+
 
 class ArrayStack(Stack):
     """The slices of an array.
@@ -35,14 +37,16 @@ class ArrayStack(Stack):
 
     def __init__(self, pixels: Any, name: str) -> None:
         if not hasattr(pixels, "dtype"):
-            pixels = np.asarray(pixels)
+            try:
+                pixels = np.asarray(pixels)
+            except ValueError as error:  # of nested lists
+                raise UserError(
+                    f"{name} is not an array: its rows differ in length.", _REMEDY
+                ) from error
         shape = tuple(pixels.shape)
         has_channels = has_colours(shape) or (shape[2:] == (1,) and min(shape) < min(shape[:2]))
         if len(shape) not in (2, 3) or 0 in shape or has_channels:
-            raise UserError(
-                f"{name} has the shape {shape}, which is not that of a stack.",
-                "Give an array (Z, Y, X), or one slice (Y, X); of channels or times choose one.",
-            )
+            raise UserError(f"{name} has the shape {shape}, which is not that of a stack.", _REMEDY)
         self._slices = as_stack(pixels)
         self.path, self.name = Path(name), name
         self.shape, self.dtype = self._slices.shape, np.dtype(pixels.dtype)

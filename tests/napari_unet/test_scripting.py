@@ -15,6 +15,7 @@ import pytest
 import tifffile
 import zarr
 from click.testing import CliRunner
+from scipy.ndimage import gaussian_filter
 
 import napari_unet
 from napari_unet.cli import evaluate, predict, segment
@@ -115,6 +116,36 @@ def test_a_mask_is_judged_as_by_the_command(stack: Path, membrane: np.ndarray) -
     assert as_numbers.mean == of_files.mean
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.uint8])
+def test_a_probability_is_judged_from_one_half_on(
+    membrane: np.ndarray, dtype: type[np.number]
+) -> None:
+    likely = 0.8 * gaussian_filter(membrane.astype(float), (0, 1, 1))
+    votes = np.where(likely < 0.3, 0, np.where(likely < 0.5, 0.25, 0.5))  # no greys: three values
+    for probability in [likely] if dtype is np.uint8 else [likely, votes]:
+        scaled = np.rint(255 * probability) if dtype is np.uint8 else probability
+        wanted = napari_unet.evaluate(probability >= 0.5, membrane).mean
+        found = napari_unet.evaluate(scaled.astype(dtype), membrane).mean
+        assert found == pytest.approx(wanted, abs=1e-3)
+
+
+def test_a_mask_without_membrane_has_a_dice_of_0(membrane: np.ndarray) -> None:
+    nothing, all_ids = np.zeros_like(membrane), np.full(membrane.shape, 7)
+    for mask, convention in (
+        (nothing, None),
+        (nothing.astype(np.float32), None),
+        (nothing.astype(np.uint8), "membrane"),
+        (~nothing * np.uint8(255), "isbi"),
+    ):
+        with pytest.warns(UserWarning, match="0% is very little membrane"):
+            found = napari_unet.evaluate(mask, membrane, mask_convention=convention)
+        assert found.mean["dice"] == found.mean["recall"] == 0
+    neurons = napari_unet.evaluate(all_ids, membrane, mask_convention="instances")
+    assert 0 < neurons.mean["v_rand"] < 1
+    with pytest.raises(UserError, match="Choose the mask's convention"):
+        napari_unet.evaluate(nothing.astype(np.uint8), membrane)
+
+
 def test_neurons_are_judged_by_their_ids(model: napari_unet.Model, images: np.ndarray) -> None:
     neurons = model.segment(images)
     assert napari_unet.evaluate(neurons, neurons).mean["v_rand"] == pytest.approx(1)
@@ -163,6 +194,12 @@ def test_what_speaks_against_a_result_is_a_warning_in_the_caller_s_line(
         (lambda m, i: next(m.predict_slices(i[None])), "stack has the shape"),
         (lambda m, i: m.segment(i, method="magic"), "method is 'magic'"),
         (lambda m, i: m.segment(i, threshold=2), "threshold is 2"),
+        (lambda m, i: m.segment(i, seeds="0.1"), "seeds is '0.1'"),
+        (lambda m, i: m.predict(i, region=np.s_[:, : 30 / 2]), "is not a region of a stack"),
+        (lambda m, i: m.predict(i, pixel_size=(4, "nm")), "pixel_size is"),
+        (lambda m, i: m.predict(i, pixel_size=()), "pixel_size is"),
+        (lambda m, i: m.predict([[1, 2], [3]]), "stack is not an array"),
+        (lambda m, i: napari_unet.evaluate(i > 9, i > 99, border=1.5), "border is 1.5"),
         (lambda m, i: napari_unet.load_model("nowhere"), "There is no run or model nowhere"),
         (lambda m, i: napari_unet.load_model("starter", engine="magic"), "magic"),
         (lambda m, i: napari_unet.evaluate(i > 9, i[:3] > 9), "mask has the shape"),

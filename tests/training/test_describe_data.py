@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from functools import partial
@@ -33,6 +34,9 @@ def test_a_stack_is_described_until_it_changes(tmp_path: Path) -> None:
     first = ask(stack=str(path))
     assert (first["shape"], first["dtype"]) == ([2, 3, 4], "uint16")
     assert first["offset"] == [60.0, 10.0, 15.0]
+    path.rename(tmp_path / "away.zarr")
+    shutil.copytree(tmp_path / "away.zarr", path)  # as onto another disk and back
+    assert ask(stack=str(path))["state"] == first["state"]
     (path / "zarr.json").touch()
     assert ask(stack=str(path))["state"] != first["state"]
     taken = ask(stack=str(path), results={"mask": str(path)})

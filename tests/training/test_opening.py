@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import tifffile
@@ -13,6 +14,7 @@ from training.opening import open_stack, read_stack
     ("name", "content", "reason"),
     [
         ("a.gif", b"GIF89a" + bytes(50), r"is a GIF image, which is not read\. Open it in Fiji"),
+        ("a.zarr.zip", b"PK\x03\x04" + bytes(50), r"is a ZIP archive, .* Unpack it"),
         ("a.npy", b"\x93NUMPY" + bytes(50), "is a NumPy array, which is not read"),
         ("a.raw", b"pixels", "is a file of raw pixels"),
         ("a.txt", b"pixels", r"of a format that is not read\. Give a TIF, PNG, .* stack"),
@@ -40,3 +42,27 @@ def test_a_file_is_known_by_what_it_holds(tmp_path: Path, images: np.ndarray) ->
     np.testing.assert_array_equal(read_stack(tmp_path / "a.tif")[0], images[0])
     tifffile.imwrite(tmp_path / "a.png", images, photometric="minisblack")
     np.testing.assert_array_equal(read_stack(tmp_path / "a.png"), images)
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.h5/raw", "a.png"])
+def test_an_interrupt_in_a_library_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Where Ctrl-C hits within a C function, Python raises a SystemError of it."""
+
+    def interrupted(*arguments: object, **options: object) -> None:
+        raise SystemError("a function returned a result with an exception set") from (
+            KeyboardInterrupt()
+        )
+
+    pixels = np.arange(2 * 24 * 20, dtype=np.uint8).reshape(2, 24, 20)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, compression="zlib", photometric="minisblack")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("raw", data=pixels, compression="gzip")
+    Image.fromarray(pixels[0]).save(tmp_path / "a.png")
+    with open_stack(tmp_path / name) as stack:
+        monkeypatch.setattr(tifffile.TiffPage, "asarray", interrupted)
+        monkeypatch.setattr(h5py.Dataset, "__getitem__", interrupted)
+        monkeypatch.setattr(Image, "open", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            stack[0]

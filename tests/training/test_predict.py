@@ -209,6 +209,13 @@ def test_what_can_not_be_predicted_is_said(
     assert not (tmp_path / "mask.tif").exists()
 
 
+def test_no_mask_has_ids(capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--run", "starter", "--input", "a.tif", "--output", "b.tif"]
+    with pytest.raises(SystemExit, match="2"):
+        predict.main([*given, "--convention=instances"])
+    assert "invalid choice: 'instances'" in capsys.readouterr().err
+
+
 def test_a_slice_that_takes_too_much_memory_is_refused_before_the_work(
     random_run: RunDirectory,
     stack: Path,

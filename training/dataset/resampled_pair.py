@@ -42,8 +42,10 @@ class ResampledStack(Stack):
         page, plane = self._stack.read(index), self.shape[1:]
         if self._is_label:
             return resize_nearest(page, plane)
-        limits = float(page.min()), float(page.max())
-        resized = resize_bicubic(page.astype(np.float32), plane, limits)
+        wide = page.astype(np.float64)
+        low, high = float(wide.min()), float(wide.max())
+        above = (wide - low).astype(np.float32)  # which may have fewer digits than the pixels
+        resized = resize_bicubic(above, plane, (0, high - low)).astype(np.float64) + low
         return (resized if self.dtype.kind == "f" else np.rint(resized)).astype(self.dtype)
 
     def close(self) -> None:

@@ -161,10 +161,22 @@ def join_pair(
     if problems:
         raise problems[0]
     fitting = (found.meaning for found in known if found.fits(state, convention, ids, classes))
-    meaning = next(fitting, None) or LabelMeaning.of(
-        LabelCensus.of(labels, images), names[1], convention, ids, classes=classes
-    )
+    meaning = next(fitting, None)
+    if meaning is None:
+        census = LabelCensus.of(labels, images)
+        if not census.counts:
+            _refuse_blank(images)
+        meaning = LabelMeaning.of(census, names[1], convention, ids, classes=classes)
     return TrainingPair(labels, meaning, images)
+
+
+def _refuse_blank(images: Stack) -> None:
+    """Refuse images that are padding alone, which no label is counted on."""
+    if all(find_padding(np.asarray(images[index])).all() for index in range(len(images))):
+        raise UserError(
+            f"Each slice of {images.path} has one value only.",
+            "Give the images that the labels are of.",
+        )
 
 
 @contextmanager

@@ -29,6 +29,7 @@ _CAUSES = {
     "No space left on device": _DISK_FULL,
     "Address already in use": UserError("msrun's port is taken.", "Choose another: --master_port."),
     "There is no python": _NO_MODULE,
+    "is older than 3.11, or can't be run": _NO_MODULE,
     "No module named": _NO_MODULE,
     "out of memory": _NO_MEMORY,
     "MemoryError": _NO_MEMORY,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.errors import UserError
+from training.errors import UserError, raise_interrupt
 from training.formats.grey_axes import GreyAxes
 from training.formats.stack import Stack
 from training.resources.limits import free_memory, memory_to_take
@@ -180,7 +180,14 @@ def decodes_to_too_much(part: str) -> OSError:
 
 
 def unreadable(path: Path, error: Exception, part: str = "") -> UserError:
-    """Say that something of a file can't be read, by what a library raised."""
+    """Say that something of a file can't be read, by what a library raised.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If that is what the error hides.
+    """
+    raise_interrupt(error)
     reason = str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
     return UserError(
         f"{part}{path} can't be read: {reason:.300}.", "It may be damaged; copy it again."

@@ -6,14 +6,15 @@ from pathlib import Path
 
 from training.errors import UserError
 
+_ZIP, _GZIP = "a ZIP archive", "a gzip archive"
 # The first bytes of a file, and what it then is.
 _BEGINNINGS = {
     b"GIF8": "a GIF image",
     b"\x00\x00\x00\x0cjP  ": "a JPEG 2000 image",
     b"\xff\x4f\xff\x51": "a JPEG 2000 image",
     b"8BPS": "a Photoshop file",
-    b"PK\x03\x04": "a ZIP archive",
-    b"\x1f\x8b": "a gzip archive",
+    b"PK\x03\x04": _ZIP,
+    b"\x1f\x8b": _GZIP,
     b"\x93NUMPY": "a NumPy array",
     b"NRRD": "an NRRD file",
     b"ZISRAWFILE": "a CZI file",
@@ -43,6 +44,8 @@ def other_format(path: Path, beginning: bytes) -> UserError:
     for start, name in _BEGINNINGS.items():
         if beginning.startswith(start):
             kind = name
+    if kind in (_ZIP, _GZIP):
+        return UserError(f"{path} is {kind}, which is not read.", "Unpack it, and give what is in.")
     if kind is not None:
         return UserError(
             f"{path} is {kind}, which is not read.",

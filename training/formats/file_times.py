@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from itertools import islice
@@ -16,10 +17,12 @@ MOST_FILES = 100_000
 _LABELS = "labels"  # the folder of an OME-Zarr image's masks
 
 
-def file_times(path: Path) -> list[int] | None:
-    """Count a stack's files and their bytes, and find the time of the last change.
+def file_times(path: Path) -> str | None:
+    """Take a hash of the names and sizes of a stack's files, and of when they were changed.
 
-    Hidden files, and the labels beside an image in OME-Zarr, are left out.
+    It is the same where a stack was moved away and back, or copied with its times, and another
+    where a file was edited, came, went or took another's place. Hidden files, and the labels
+    beside an image in OME-Zarr, are left out.
 
     Parameters
     ----------
@@ -28,30 +31,30 @@ def file_times(path: Path) -> list[int] | None:
 
     Returns
     -------
-    list of int or None
-        Files, bytes, and ns since 1970; None where it is not known.
+    str or None
+        None where it is not known.
     """
+    container = locate(path).container
     try:
-        found = list(islice(_statuses(path), MOST_FILES + 1))
+        found = {file: file.stat() for file in islice(_files(path, container), MOST_FILES + 1)}
     except OSError:
         return None
     if not 0 < len(found) <= MOST_FILES:
         return None
-    size = sum(status.st_size for status in found)
-    return [len(found), size, max(status.st_mtime_ns for status in found)]
+    states = sorted(
+        (os.path.relpath(file, container), status.st_size, status.st_mtime_ns)
+        for file, status in found.items()
+    )
+    return hashlib.sha256(repr(states).encode(errors="surrogateescape")).hexdigest()
 
 
-def _statuses(path: Path) -> Iterator[os.stat_result]:
-    container = locate(path).container
+def _files(path: Path, container: Path) -> Iterator[Path]:
     if container.is_file():
-        yield container.stat()
+        yield container
     elif not is_array_folder(container):
-        for file in container.glob("[!.]*"):
-            if file.suffix.lower() in SLICE_ENDINGS:
-                yield file.stat()
+        named = container.glob("[!.]*")
+        yield from (file for file in named if file.suffix.lower() in SLICE_ENDINGS)
     else:
         for folder, folders, files in os.walk(path):
             folders[:] = [name for name in folders if name[0] != "." and name != _LABELS]
-            for name in files:
-                if name[0] != ".":
-                    yield Path(folder, name).stat()
+            yield from (Path(folder, name) for name in files if name[0] != ".")

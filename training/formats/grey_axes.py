@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from training.formats.tif_structure import OtherImageError
 
+_ZYX = ("z", "y", "x")
 _NAMES = {"t": "times", "c": "channels"}
 _MOST_COLOURS = 4
 
@@ -83,15 +84,15 @@ class GreyAxes:
         return pixels.transpose(order).reshape(-1, *self.shape[1:])
 
 
-def find_grey_axes(shape: tuple[int, ...], names: str, path: Path) -> GreyAxes:
+def find_grey_axes(shape: tuple[int, ...], names: Sequence[str], path: Path) -> GreyAxes:
     """Find z, y and x among the axes of an array.
 
     Parameters
     ----------
     shape : tuple of int
         The array's.
-    names : str
-        The axes' letters in the array's order, such as ``zyxc``; empty: not recorded, and axes of
+    names : sequence of str
+        The axes' names in the array's order, such as ``zyxc``; empty: not recorded, and axes of
         the length 1 before and behind three others are taken off.
     path : Path
         Of the array, for messages.
@@ -105,15 +106,16 @@ def find_grey_axes(shape: tuple[int, ...], names: str, path: Path) -> GreyAxes:
         others = {
             name: length
             for name, length in zip(names, shape, strict=True)
-            if name not in "zyx" and length > 1
+            if name not in _ZYX and length > 1
         }
         for name, length in others.items():
             kind = _NAMES.get(name, f"elements along an axis '{name:.9}'")
+            listed = ("" if max(map(len, names)) == 1 else ", ").join(names)
             raise OtherImageError(
-                f"{path} has {length} {kind} (axes {names:.9}, shape {shape}).",
+                f"{path} has {length} {kind} (axes {listed:.50}, shape {shape}).",
                 "Save the one to segment as a stack of its own.",
             )
-        if "y" in names and "x" in names and len({*names}) == len(names):
+        if names.count("y") == names.count("x") == 1 >= names.count("z"):
             z = names.index("z") if "z" in names else None
             return _of_places(shape, (z, names.index("y"), names.index("x")))
     return _by_lengths(shape, path)

@@ -32,6 +32,7 @@ _KINDS = {
 }
 _GREY_MODES = ("1", "L", "I", "I;16", "I;16B", "I;16L", "F")
 _NUMBER = re.compile(r"(\d+)")
+_PNG_DEPTH = 24  # place of the byte that says the bits of a sample
 _pillow = Lock()
 
 
@@ -153,6 +154,7 @@ def _read_picture(path: Path) -> NDArray[Any]:
     """Read a grey picture (Y, X)."""
     try:
         with open_regular(path) as file, _open_picture(file) as picture:
+            _check_depth(file, picture, path)
             height, width = picture.height, picture.width
             check_memory(f"A slice of {path}", height * width * 4, "Cut it into smaller stacks")
             page = _grey(picture, path)
@@ -171,6 +173,21 @@ def _open_picture(file: Any) -> Image.Image:
             return Image.open(file, formats=("PNG", "BMP", "JPEG"))
         finally:
             Image.MAX_IMAGE_PIXELS = most
+
+
+def _check_depth(file: Any, picture: Image.Image, path: Path) -> None:
+    """Refuse a PNG of 16 bits with colours or transparency, of which Pillow reads 8."""
+    if picture.format != "PNG" or picture.mode in _GREY_MODES:
+        return
+    place = file.tell()
+    file.seek(_PNG_DEPTH)
+    depth = file.read(1)
+    file.seek(place)
+    if depth == b"\x10":
+        raise OtherImageError(
+            f"{path} has 16 bits for each of its colours or its transparency.",
+            "Save it in shades of grey alone, such as by Fiji's Image > Type > 16-bit.",
+        )
 
 
 def _grey(picture: Image.Image, path: Path) -> NDArray[Any]:

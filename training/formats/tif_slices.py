@@ -33,6 +33,7 @@ _JPEG = (COMPRESSION.OJPEG, COMPRESSION.JPEG)
 _FAX = (COMPRESSION.CCITTRLE, COMPRESSION(3), COMPRESSION(4))  # names differ by version
 _ALPHA = (EXTRASAMPLE.ASSOCALPHA, EXTRASAMPLE.UNASSALPHA)
 _SAMPLED_SLICES = 5
+_MISREAD_BITS = 24  # of whole numbers, which tifffile gives times 256
 
 
 class TifSlices:
@@ -173,6 +174,10 @@ def _stored_slices(file: tifffile.TiffFile, series: Any, path: Path) -> Slices:
         raise OtherImageError(
             f"{path} is compressed as {page.compression.name}.",
             "Open it in Fiji, and choose File > Save As > Tiff.",
+        )
+    if page.bitspersample == _MISREAD_BITS and series.dtype.kind in "iu":
+        raise OtherImageError(
+            f"{path} has whole numbers of 24 bits.", "Save it with 16 or 32 bits a pixel."
         )
     itemsize = series.dtype.itemsize
     for pixels in (page.shaped, page.chunks):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.errors import OPEN_FILES_REMEDY, UserError
+from training.errors import OPEN_FILES_REMEDY, UserError, raise_interrupt
 from training.formats.stack import Stack
 from training.formats.tif_pixel_size import find_pixel_size
 from training.formats.tif_slices import TifSlices
@@ -74,6 +74,7 @@ class TifStack(Stack):
 
 
 def _unreadable(path: Path, error: Exception, part: str = "") -> UserError:
+    raise_interrupt(error)
     remedy = CODEC_REMEDY if "imagecodecs" in str(error) else DAMAGED_REMEDY
     if isinstance(error, OSError) and error.errno == errno.EMFILE:
         remedy = OPEN_FILES_REMEDY

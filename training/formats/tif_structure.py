@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import tifffile
 from tifffile import COMPRESSION
 
-from training.errors import OPEN_FILES_REMEDY, UserError
+from training.errors import OPEN_FILES_REMEDY, UserError, raise_interrupt
 from training.files.untrusted_files import open_regular
 
 DAMAGED_REMEDY = "The file may be truncated; copy it again."
@@ -75,6 +75,7 @@ def open_tif(path: Path, what: str = "images") -> tifffile.TiffFile:
         remedy = OPEN_FILES_REMEDY if error.errno == errno.EMFILE else ""
         raise UserError(f"{path} can't be read: {error.strerror}.", remedy) from error
     except Exception as error:  # tifffile raises many kinds
+        raise_interrupt(error)
         raise UserError(f"{path} is not a TIF, or damaged: {error}.", DAMAGED_REMEDY) from error
 
 

@@ -35,7 +35,7 @@ class ChunkFiles:
     Raises
     ------
     ValueError
-        As of :class:`ChunkCodec`.
+        As of :class:`ChunkCodec`; if chunks are of several slices.
 
     Attributes
     ----------
@@ -44,6 +44,8 @@ class ChunkFiles:
     """
 
     def __init__(self, array: zarr.Array[Any], folder: Path) -> None:
+        if array.chunks[0] != 1:
+            raise ValueError("its chunks are of several slices")
         self.shape: tuple[int, int] = array.shape[1], array.shape[2]
         self._chunk: tuple[int, int] = array.chunks[1], array.chunks[2]
         self._dtype, self._folder = array.dtype, str(folder)

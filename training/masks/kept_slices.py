@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from training.errors import UserError
+from training.errors import UserError, raise_interrupt
 from training.files.append_files import open_to_append
 from training.files.array_files import write_arrays
 from training.files.atomic_files import UnwritableError, write_atomically
@@ -36,7 +36,7 @@ class KeptSlices:
         Of their own; made if it is missing, in a folder that is there.
     record : dict
         All that the results depend on, as JSON has it. Slices of another record are deleted.
-    files : list of int or None
+    files : str or None
         See :func:`training.formats.file_times.file_times`, of the stack.
 
     Attributes
@@ -49,9 +49,7 @@ class KeptSlices:
         Whether the stack's files have changed since the first was kept.
     """
 
-    def __init__(
-        self, folder: Path, record: dict[str, Any], files: list[int] | None = None
-    ) -> None:
+    def __init__(self, folder: Path, record: dict[str, Any], files: str | None = None) -> None:
         self._folder, self._record, self._files = folder, record, files
         self._about = folder / "record.json"
         self.count, self.is_anew, self.may_differ = 0, False, False
@@ -92,6 +90,7 @@ class KeptSlices:
                 pages = {name: arrays[name] for name in arrays.files}
             return SliceResult(pages, int(pages.pop(_MEMBRANE)))
         except Exception as error:  # zipfile and NumPy raise many kinds
+            raise_interrupt(error)
             raise UserError(
                 f"{path} can't be read: {error}.", f"Delete {self._folder} to begin anew."
             ) from error

@@ -11,7 +11,8 @@ from training.errors import UserError
 from training.formats.location import FILE_ENDINGS, is_slice_folder, locate
 from training.masks.tif_writer import check_output
 
-_NO_TABLES = (*FILE_ENDINGS, ".onnx", ".safetensors", ".ckpt", ".mindir", ".zip")
+_SHEETS = (".xlsx", ".xls", ".ods")  # which can't be read if they hold CSV
+_NO_TABLES = (*FILE_ENDINGS, *_SHEETS, ".onnx", ".safetensors", ".ckpt", ".mindir", ".zip")
 
 
 def check_kept(

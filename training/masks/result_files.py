@@ -188,7 +188,11 @@ def make_result(
     return SliceResult(pages, np.count_nonzero(is_membrane))
 
 
-def check_class_results(classes: LabelClasses, kinds: Iterable[str]) -> None:
+def check_class_results(
+    classes: LabelClasses,
+    kinds: Iterable[str],
+    convention: LabelConvention = LabelConvention.ISBI,
+) -> None:
     """Refuse what is of one class where all are predicted; call before any long work.
 
     Parameters
@@ -197,12 +201,16 @@ def check_class_results(classes: LabelClasses, kinds: Iterable[str]) -> None:
         What is predicted; empty: one probability, of which any result is made.
     kinds : iterable of str
         See :func:`result_name`.
+    convention : LabelConvention
+        Of a mask of membrane; one of classes has their values.
 
     Raises
     ------
     UserError
     """
     of_one = [kind for kind in kinds if kind != "mask"]
+    if convention != LabelConvention.ISBI:
+        of_one.append(f"convention {convention}")
     if classes and of_one:
         raise UserError(
             f"The model tells {', '.join(classes.names)} apart, and the {of_one[0]} is of one.",

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from training.errors import UserError
 from training.files.atomic_files import UnwritableError
+from training.formats.chunked_stack import unreadable
 from training.formats.pixel_size import NO_OFFSET, Offset, PixelSize
 
 
@@ -136,3 +137,25 @@ def lacking_library(path: Path, kind: str, library: str) -> UserError:
         f"{path} would be {kind}, and {library} is not installed, which writes it.",
         f"Install it: pip install {library}.",
     )
+
+
+def begun_otherwise(folder: Path, how: str) -> UserError:
+    """Say that a folder of what is not whole yet can't be gone on with.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    how : str
+        How it was begun, such as "with another model".
+    """
+    return UserError(
+        f"{folder} was begun {how}.",
+        "Give the same command as then to go on, or delete that folder to begin again.",
+    )
+
+
+def damaged_part(path: Path, error: Exception) -> UserError:
+    """Say that a part of what is not whole yet can't be read, by what a library raised."""
+    remedy = "Delete it, and give the same command: it is made again."
+    return UserError(unreadable(path, error).problem, remedy)

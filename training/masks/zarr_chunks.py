@@ -20,11 +20,10 @@ from training.errors import UserError
 from training.files.append_files import open_to_append
 from training.files.atomic_folders import move_folder, replacing_folder
 from training.files.file_locks import hold_lock, take_lock
-from training.formats.chunked_stack import unreadable
 from training.masks.chunk_files import ChunkFiles, KeptPages, Listing
 from training.masks.pyramid import halve
 from training.masks.shares import WHOLE, Share
-from training.masks.stack_writer import report_errors
+from training.masks.stack_writer import begun_otherwise, damaged_part, report_errors
 from training.masks.zarr_image import RECORD, ZarrImage
 from training.stacks.windows import Window
 
@@ -73,19 +72,23 @@ class ZarrChunks:
             If another does, or has finished it meanwhile.
         """
         own = self._lock(f".{share.number}-of-{share.of}")
-        with open_to_append(self._lock()) as whole, open_to_append(own) as part:
-            is_whole = share == WHOLE
-            if not (take_lock(whole, is_shared=not is_whole) and take_lock(part)):
-                raise UserError(
-                    f"Another process is writing {self.folder}.", "Wait for it, or end it."
-                )
-            self._check_division(share)
-            self.check()
-            yield
-        if self.is_finished():
-            for path in self.folder.parent.glob(f".{glob.escape(self.folder.name)}.*lock"):
-                with suppress(OSError):  # another process has it open
-                    path.unlink()
+        is_whole, is_last = share == WHOLE, False
+        try:
+            with open_to_append(self._lock()) as whole, open_to_append(own) as part:
+                if not (take_lock(whole, is_shared=not is_whole) and take_lock(part)):
+                    raise UserError(
+                        f"Another process is writing {self.folder}.", "Wait for it, or end it."
+                    )
+                is_last = is_whole
+                self._check_division(share)
+                self.check()
+                yield
+            is_last = True
+        finally:
+            if is_last and self.is_finished():  # or was refused before it was begun
+                for path in self.folder.parent.glob(f".{glob.escape(self.folder.name)}.*lock"):
+                    with suppress(OSError):  # another process has it open
+                        path.unlink()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -110,14 +113,17 @@ class ZarrChunks:
         Raises
         ------
         UserError
-            If that can't be read.
+            If that can't be read, or it was begun as something else.
         """
         if not self.folder.exists():
             return None
         try:
             return dict(self._open_group().attrs[RECORD])  # type: ignore[arg-type]
+        except (FileNotFoundError, KeyError) as error:
+            how = "as another kind of result, or version of OME-Zarr"
+            raise begun_otherwise(self.folder, how) from error
         except Exception as error:  # zarr raises many kinds
-            raise unreadable(self.folder, error) from error
+            raise damaged_part(self.folder, error) from error
 
     def open(self, record: dict[str, Any]) -> None:
         """Begin it if nobody has, or go on.
@@ -136,12 +142,15 @@ class ZarrChunks:
             if not self.folder.exists():
                 with replacing_folder(self.folder) as folder:
                     self._image.create(folder, record)
-            group, place = self._open_group(), self._image.group_in(self.folder)
-            levels = sorted(group.arrays(), key=lambda level: int(level[0]))
+            place = self._image.group_in(self.folder)
             try:
-                self._levels = [ChunkFiles(array, place / name) for name, array in levels]
-            except ValueError as error:
-                raise unreadable(self.folder, error) from error
+                found = sorted(self._open_group().arrays(), key=lambda level: int(level[0]))
+                self._levels = [ChunkFiles(array, place / name) for name, array in found]
+                _, full = found[0]
+            except Exception as error:  # zarr raises many kinds
+                raise damaged_part(self.folder, error) from error
+        if (full.shape, full.dtype) != (self._image.shape, self._image.dtype):
+            raise begun_otherwise(self.folder, "with other pixels")
 
     def missing_parts(self, index: int, parts: Iterable[Window]) -> list[Window]:
         """Find the parts of a slice, as large as it is, of which a chunk is missing.
@@ -283,7 +292,7 @@ class ZarrChunks:
         try:
             return files.read(index, chunk)
         except Exception as error:  # of codecs, of many kinds
-            raise unreadable(self.folder, error) from error
+            raise damaged_part(Path(path), error) from error
 
 
 def _inside(chunk: Window, window: Window) -> tuple[slice, slice]:

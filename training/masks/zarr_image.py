@@ -5,14 +5,17 @@ Metadata: https://ngff.openmicroscopy.org/0.5/ and https://ngff.openmicroscopy.o
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from training.errors import UserError
+from training.formats.chunked_stack import unreadable
 from training.formats.pixel_size import NO_OFFSET, Offset, PixelSize
 from training.formats.zarr_folders.multiscales import CLASSES
+from training.formats.zarr_folders.nodes import Node
 from training.label_classes import NO_CLASSES, LabelClasses
 from training.masks.pyramid import count_levels
 from training.masks.stack_writer import lacking_library, report_errors, split_path
@@ -49,6 +52,9 @@ def check_zarr_output(path: Path, is_label: bool, overwrite: bool = False) -> No
         names = f"{container} or {container}/{_LABELS}/NAME" if is_label else str(container)
         raise UserError(f"{path} is not where OME-Zarr has such pixels.", f"Give {names}.")
     check_folder(container)
+    if parts and container.exists():
+        labels = container / _LABELS
+        check_folder(path if labels.exists() else labels)
     if container.exists() and _version_of(container) is None:
         raise UserError(f"{container} is there, and is not a Zarr group.", "Choose another name.")
     if path.exists() and not overwrite:
@@ -161,10 +167,14 @@ class ZarrImage:
         return arrays
 
     def list_added(self) -> None:
-        """Name labels that were put into their place beside those of a group."""
+        """Name labels that were put into their place beside those of a group.
+
+        In its consolidated metadata too, where it has some: readers see nothing else then.
+        """
         if self._is_added:
             with report_errors(self.path):
                 self._list_name(self.container / _LABELS)
+                _consolidate_again(self.container)
 
     def group_in(self, folder: Path) -> Path:
         """Find the image's own group in the folder that takes its place."""
@@ -258,12 +268,29 @@ def _transformations(size: PixelSize, offset: Offset, factor: int) -> list[dict[
     return [scale, {"type": "translation", "translation": starts}] if any(starts) else [scale]
 
 
+def _consolidate_again(container: Path) -> None:
+    """Bring a group's consolidated metadata up to date, where it has some."""
+    import zarr
+
+    try:
+        group = zarr.open_group(container, mode="r+")
+        if group.metadata.consolidated_metadata is not None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Zarr 3 has no specification of them
+                zarr.consolidate_metadata(group.store, zarr_format=group.metadata.zarr_format)
+    except OSError:
+        raise
+    except Exception as error:  # zarr raises many kinds
+        raise unreadable(container, error, "The consolidated metadata of ") from error
+
+
 def _split(path: Path) -> tuple[Path, str]:
     return split_path(path, ZARR_ENDINGS) or (path, "")
 
 
 def _version_of(folder: Path) -> str | None:
     """Find the version of OME-Zarr that a folder can have, by Zarr's; None if it is no group."""
-    if (folder / "zarr.json").is_file():
-        return "0.5"
-    return "0.4" if (folder / ".zgroup").is_file() else None
+    node = Node.read(folder, folder)
+    if node is None or node.is_array:
+        return None
+    return "0.5" if node.version == 3 else "0.4"

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from training.console import list_names
 from training.stacks.even_slices import pick_evenly
@@ -83,8 +83,13 @@ class LabelCensus:
             if images is not None:
                 middles.append(take_middle(np.asarray(images[index])[window]))
         padded = 1 - counts.total() / pixels if pixels else 0.0
-        found = None if images is None else _stack(middles)
-        return cls(len(labels), uniform, counts, _stack(sample), padded, found)
+        found = None if images is None else _stack(middles, np.float32)
+        return cls(len(labels), uniform, counts, _stack(sample, page.dtype), padded, found)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the labels."""
+        return self.sample.dtype
 
     @property
     def labelled_slices(self) -> list[int]:
@@ -100,6 +105,12 @@ class LabelCensus:
     def has_whole_numbers(self) -> bool:
         """Whether all values are whole numbers."""
         return all(float(value).is_integer() for value in self.values)
+
+    @property
+    def is_probability(self) -> bool:
+        """Whether all are real numbers from 0 to 1."""
+        values = [*self.counts, *self.uniform.values()]
+        return self.dtype.kind == "f" and 0 <= min(values) <= max(values) <= 1
 
     def share(self, values: list[float], among: list[float]) -> float:
         """Share of the pixels of some values that have one of these, 0..1."""
@@ -145,8 +156,8 @@ class LabelCensus:
         return float(np.mean(pieces)) if pieces else 0.0
 
 
-def _stack(pages: list[NDArray[Any]]) -> NDArray[Any]:
-    return np.stack(pages) if pages else np.empty((0, 1, 1))
+def _stack(pages: list[NDArray[Any]], dtype: DTypeLike) -> NDArray[Any]:
+    return np.stack(pages) if pages else np.empty((0, 1, 1), dtype)
 
 
 def _of_nine(choose: np.ufunc, pages: NDArray[Any]) -> NDArray[Any]:
@@ -241,7 +252,7 @@ def _text(value: float) -> str:
 def _round(page: NDArray[Any]) -> NDArray[Any]:
     """Make whole numbers integers; of many different reals keep 10 bits of mantissa."""
     whole = np.rint(page)
-    if np.abs(whole).max() < 2**53 and np.array_equal(whole, page):
+    if float(np.abs(whole).max()) < 2**53 and np.array_equal(whole, page):
         return np.asarray(whole.astype(np.int64))
     if len(np.unique(page)) <= _MOST_REALS:
         return page

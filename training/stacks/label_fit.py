@@ -70,7 +70,11 @@ def question_fit(
     if np.count_nonzero(codes) < _FEWEST_LABELLED:
         return ""
     with np.errstate(over="ignore", invalid="ignore"):  # NaN is refused elsewhere
-        fits = _correlations(pixels.astype(np.float32), codes)
+        low = float(pixels.min())  # float32 may have fewer digits than the pixels
+        above = np.empty(pixels.shape, np.float32)
+        for index, page in enumerate(pixels):
+            above[index] = page.astype(np.float64) - low
+        fits = _correlations(above, codes)
     best = max(fits, key=lambda symmetry: fits[symmetry])
     if fits[best] >= max(_CLEAR, _CLEARLY_BETTER * fits[""]):
         return f"The labels fit the images much better {best}: is their orientation right?"

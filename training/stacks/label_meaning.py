@@ -27,7 +27,8 @@ from training.stacks.label_reading import LabelReading
 from training.stacks.scaling import Slices
 from training.stacks.sparse_labels import INSIDE, MEMBRANE, UNKNOWN
 
-MOST_MEMBRANE, LEAST_MEMBRANE = 0.5, 0.01  # shares beyond which labels are questioned
+MOST_MEMBRANE, LEAST_MEMBRANE = 0.5, 0.01  # shares of what can hardly be membrane
+_MUCH_MEMBRANE = 0.4  # share from which the rarer of two kinds may as well be the other
 _MOST_PAINTED = 0.15  # share of labelled slices; nobody paints more strokes on membranes
 _STRAY = 0.01  # share of the pixels other than 0 up to which a value is a slip of the brush
 _ENDS = 0.55  # share of the pixels near either end of the range, of what was smoothed; images: 0.4
@@ -37,6 +38,7 @@ _CLEAR_LABELS = (
     "Give labels of two values, such as 0 for membrane and 255 for inside, or strokes: 0 = "
     "unknown, 1 = membrane, 2 = inside."
 )
+_SAY_HOW = "choose the mask's convention: isbi, where 0 is membrane, or membrane, where it is not."
 
 
 @dataclass(frozen=True)
@@ -125,10 +127,10 @@ class LabelMeaning(LabelReading):
     def as_isbi(self) -> LabelMeaning:
         """Say what the same labels mean in a file with 0 for membrane and 255 for inside."""
         isbi = LabelConvention.ISBI
-        asked = _question(self.share, self.convention)
+        asked = question_share(self.share, self.convention)
         question = self.question
         if asked:
-            question = question.replace(asked, _question(self.share, isbi))
+            question = question.replace(asked, question_share(self.share, isbi))
         return LabelMeaning(
             convention=isbi,
             cut=255 / 2,
@@ -259,21 +261,26 @@ class _Decision:
         known = meaning.read(self.census.sample)
         pixels = np.count_nonzero(known == MEMBRANE), np.count_nonzero(known)
         share = pixels[0] / max(pixels[1], 1)
-        question = _question(share, LabelConvention.INSTANCES)
+        question = question_share(share, LabelConvention.INSTANCES)
         return replace(meaning, share=share, question=question)
 
     def _graded(self, convention: LabelConvention | None) -> LabelMeaning:
-        """Values in between, of smoothed labels or a probability, are cut at the middle."""
-        low, high = self.values[0], self.values[-1]
-        quarter = (high - low) / 4
-        ends = [value for value in self.values if not low + quarter < value < high - quarter]
-        if self.census.share(ends, self.values) < _ENDS:
-            raise UserError(
-                f"{self.name} has {self.census.summary()}, most of them far from both ends: it "
-                "looks like an image, not like labels.",
-                _CLEAR_LABELS,
-            )
-        return self._two_kinds(convention, (low + high) / 2, is_graded=True)
+        """Cut values in between, of smoothed labels or of a probability."""
+        if not (self.is_mask and convention):
+            check_ends(self.census, self.name, self.is_mask)
+        return self._two_kinds(convention, self._middle, is_graded=True)
+
+    @property
+    def _middle(self) -> float:
+        """Half of the range; or of what a probability, or greys of a mask, can reach, if beyond."""
+        low, high, dtype = self.values[0], self.values[-1], self.census.dtype
+        if self.census.is_probability:
+            half = 0.5
+        elif self.is_mask and dtype in (np.uint8, np.uint16):
+            half = np.iinfo(dtype).max / 2
+        else:
+            half = low
+        return half if low < half < high else (low + high) / 2
 
     def _classes(self, convention: LabelConvention | None) -> LabelMeaning:
         """Read several even values: ids of cells, a mask with strays, or unclear classes."""
@@ -323,7 +330,7 @@ class _Decision:
         else:
             membrane, inside = self.values[::-1] if is_high else self.values
             told = f"{membrane:.4g} is membrane, {inside:.4g} inside"
-        return self._meaning(convention, cut, share, told, _question(share, convention))
+        return self._meaning(convention, cut, share, told, question_share(share, convention))
 
     def _meaning(
         self,
@@ -358,10 +365,10 @@ class _Decision:
             if len(values) == 1
             else (f"Each slice of {self.name} has one value only:")
         )
-        return UserError(
-            f"{start} {self.census.summary()}.",
-            f"Give {'a mask' if self.is_mask else 'labels'} with both membrane and inside.",
-        )
+        remedy = "Give labels with both membrane and inside."
+        if self.is_mask:
+            remedy = f"{_SAY_HOW[0].upper()}{_SAY_HOW[1:]}"
+        return UserError(f"{start} {self.census.summary()}.", remedy)
 
     def _no_zero_error(self) -> UserError:
         return UserError(
@@ -370,20 +377,39 @@ class _Decision:
         )
 
 
+def check_ends(census: LabelCensus, name: str, is_mask: bool = False) -> None:
+    """Refuse greys that are mostly far from both ends of their range, as those of images are.
+
+    Raises
+    ------
+    UserError
+    """
+    low, high = census.values[0], census.values[-1]
+    quarter = (high - low) / 4
+    ends = [value for value in census.values if not low + quarter < value < high - quarter]
+    if census.share(ends, census.values) < _ENDS:
+        raise UserError(
+            f"{name} has {census.summary()}, most of them far from both ends: it looks like an "
+            f"image, not like {'a mask' if is_mask else 'labels'}.",
+            f"If it is a mask, {_SAY_HOW}" if is_mask else _CLEAR_LABELS,
+        )
+
+
 def percent(share: float) -> str:
     """Write a share, 0..1, as a percentage that does not hide a little."""
     return f"{share:.1%}" if 0 < share < LEAST_MEMBRANE else f"{share:.0%}"
 
 
-def _question(share: float, convention: LabelConvention) -> str:
-    if LEAST_MEMBRANE <= share <= MOST_MEMBRANE:
+def question_share(share: float, convention: LabelConvention) -> str:
+    """Ask about a share of membrane, 0..1, that is unlikely; empty for others."""
+    if LEAST_MEMBRANE <= share <= _MUCH_MEMBRANE:
         return ""
-    amount = "a lot of" if share > MOST_MEMBRANE else "very little"
+    amount = "a lot of" if share > _MUCH_MEMBRANE else "very little"
     other = {
         LabelConvention.ISBI: LabelConvention.MEMBRANE,
         LabelConvention.MEMBRANE: LabelConvention.ISBI,
     }.get(convention)
     question = f"{percent(share)} is {amount} membrane: are these the right labels?"
-    if other is None or share < MOST_MEMBRANE:
+    if other is None or share <= _MUCH_MEMBRANE:
         return question
     return f"{question} The other way round is the convention {other}."

@@ -45,5 +45,5 @@ def look_like_labels(sample: NDArray[Any]) -> bool:
         return True
     left, right = rows[..., :-1], rows[..., 1:]
     is_even = left == right
-    is_blank = is_even & np.isin(left, (0, values[0], values[-1]))
+    is_blank = is_even & ((left == 0) | np.isin(left, values[[0, -1]]))
     return bool(np.count_nonzero(is_even & ~is_blank) >= OBJECT_SHARE * np.count_nonzero(~is_blank))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -14,17 +15,19 @@ import click
 
 from napari_unet.cli.progress.progress_bar import ProgressBar
 from napari_unet.cli.stacks.many_stacks import Results
-from napari_unet.cluster import Workers, connect
+from napari_unet.cluster import Workers, connect, prepare
 from napari_unet.prediction.chunk_job import ChunkJob, SliceWork
 from napari_unet.prediction.chunk_prediction import ChunkPrediction, Outcome
 from napari_unet.prediction.predictor import Predictor
 from training.console import list_names, say, warn
 from training.errors import UserError
+from training.files.atomic_files import UnwritableError
 from training.masks.shares import WHOLE, Share
 from training.resources.limits import memory_limit
 
-_BATCH_PARTS = 8  # that a worker predicts at once, of several slices
+_BATCH_PARTS = 16  # that a worker predicts at once, of several slices
 _LEAST_BATCHES = 2  # of each worker
+_MODULES = ["napari_unet.prediction.openvino_runtime", "napari_unet.neurons.chunk_neurons"]
 _SHARE = re.compile(r"([1-9]\d{0,5})/([1-9]\d{0,5})")
 
 
@@ -100,6 +103,8 @@ def division_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def collect(workers: int, scheduler: str, shard: Share, **given: Any) -> Any:
         if sum([workers > 1, bool(scheduler), shard != WHOLE]) > 1:
             raise click.UsageError("Give one of --workers, --scheduler and --shard.")
+        if workers > 1:
+            prepare(_MODULES)
         return command(division=Division(workers, scheduler, shard), **given)
 
     for option in (
@@ -180,7 +185,7 @@ def predict_missing(
     workers: Workers | None,
     division: Division,
     slices: Iterable[int],
-) -> Iterator[int]:
+) -> Generator[int]:
     """Predict what is missing of slices, here or by workers.
 
     Yields
@@ -207,6 +212,8 @@ def predict_missing(
     for batch, outcome in chain(tried, workers.run(work, alone)):
         if isinstance(outcome, Outcome):
             prediction.take(outcome)
+        elif isinstance(outcome, UnwritableError):
+            raise outcome
         elif len(batch) > 1:
             alone += _each(batch)
             continue
@@ -219,9 +226,14 @@ def _each(batch: tuple[int, ...]) -> list[tuple[int, ...]]:
     return [(index,) for index in batch]
 
 
-def _batches(missing: Mapping[int, int], workers: Workers) -> list[tuple[int, ...]]:
-    """Put slices of few parts together: a worker predicts one while it writes the one before."""
-    shared = len(missing) // (_LEAST_BATCHES * max(1, workers.count))
-    size = max(1, min(_BATCH_PARTS // max([1, *missing.values()]), shared))
-    indices = list(missing)
-    return [tuple(indices[start : start + size]) for start in range(0, len(indices), size)]
+def _batches(missing: Mapping[int, int], workers: Workers) -> Iterator[tuple[int, ...]]:
+    """Put slices of few parts together: a worker predicts one while it writes the one before.
+
+    The last ones are smaller, so that all workers end at about the same time.
+    """
+    indices = deque(missing)
+    most = _BATCH_PARTS // max([1, *missing.values()])
+    shares = _LEAST_BATCHES * max(1, workers.count)
+    while indices:
+        size = max(1, min(most, len(indices) // shares))
+        yield tuple(indices.popleft() for _ in range(size))

@@ -12,6 +12,7 @@ from napari_unet.launchers.servers import scripts
 from napari_unet.launchers.servers.connection import Server
 from napari_unet.launchers.servers.needed_packages import needed_packages
 from napari_unet.launchers.servers.profile.profile import Profile
+from napari_unet.launchers.servers.scripts import LEAST_PYTHON
 from napari_unet.launchers.servers.slurm.batch_script import try_options
 from napari_unet.launchers.servers.store import Store
 from training.devices.cann import CANN_PACKAGES, KERNEL_PACKAGES
@@ -22,11 +23,11 @@ from training.devices.npus import Npu, parse_list, parse_table
 from training.errors import UserError
 
 DEEP_SECONDS = 1800
-LEAST_PYTHON = (3, 11)
 LEAST_FREE_GIB = 5
 MOST_CLOCK_SECONDS = 60
 # The check that shows that a profile which leaves the choice should train on NPUs alone.
 NPUS_SEEN = "train with"
+_LEAST_PYTHON = tuple(map(int, LEAST_PYTHON.split(".")))
 _LOCAL = re.compile(r"lo$|docker|veth|br-|virbr|cni|flannel|tunl|bonding_masters")
 _TITLES = {"mindspore": "MindSpore"}
 _INSTALL = {
@@ -137,11 +138,15 @@ def judge(profile: Profile, facts: str, devices: int, now: float, *, nodes: int 
     npus = _list_npus(found)
     can_train = any(npu.can_train for npu in npus)
     uses_npus = profile.device == "ascend" or (profile.device == "auto" and can_train)
-    checks = [_check_python(found), *_check_packages(found, needed_packages())]
+    python = _check_python(found)
+    packages = needed_packages() if python.is_ok else {}
+    checks = [python, *_check_packages(found, packages)]
+    checks = [*_check_activation(found, checks), *checks]
     if profile.slurm:
         checks += [Check("devices", True, "those of Slurm's nodes, seen when a run begins")]
     elif uses_npus:
-        checks += [_check_cann(found), *_check_packages(found, KERNEL_PACKAGES, "CANN's packages")]
+        packages = KERNEL_PACKAGES if python.is_ok else {}
+        checks += [_check_cann(found), *_check_packages(found, packages, "CANN's packages")]
         checks += [_check_npus(npus, devices, nodes)]
         if profile.device == "auto":
             checks += [Check(NPUS_SEEN, True, "there are NPUs, so nothing else trains")]
@@ -173,11 +178,19 @@ def _list_npus(found: dict[str, str]) -> list[Npu]:
 def _check_python(found: dict[str, str]) -> Check:
     text = found.get("python", found.get("activation", "")).splitlines()[-1:] or ["nothing found"]
     numbers = tuple(int(part) for part in re.findall(r"\d{1,9}", text[0])[:2])
-    if re.fullmatch(r"[\d.]+\S*", text[0]) and numbers >= LEAST_PYTHON:
+    if re.fullmatch(r"[\d.]+\S*", text[0]) and numbers >= _LEAST_PYTHON:
         return Check("Python", True, text[0])
-    least = ".".join(map(str, LEAST_PYTHON))
-    remedy = f"Set the profile's command line that activates Python {least} or newer."
+    remedy = f"Set the profile's command line that activates Python {LEAST_PYTHON} or newer."
     return Check("Python", False, f"{text[0]}.", remedy)
+
+
+def _check_activation(found: dict[str, str], checks: list[Check]) -> list[Check]:
+    """What the activation of Python printed at last, where something is missing then."""
+    words = found.get("activation", "").splitlines()
+    if not words or all(check.is_ok for check in checks) or "python" not in found:
+        return []
+    text = f"it says: {words[-1].rstrip('.'):.200}."
+    return [Check("activation", False, text, "Mend the command line that activates Python.")]
 
 
 def _check_packages(

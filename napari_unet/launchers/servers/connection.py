@@ -120,13 +120,19 @@ class Server:
                     raise ConnectionError("it broke during a command")
             finally:
                 process.close()
-        output, code = found.groups() if found else (printed, b"")
+        login, has_begun, output = printed.partition(_begin(mark))
+        code = b""
+        if found:
+            output, code = found.groups()
         if code != b"0":
-            words = (complaints.removesuffix(_end(mark)) + output).decode(errors="replace").strip()
+            told = complaints.removesuffix(_end(mark)) + (output if has_begun else login)
+            words = told.decode(errors="replace").strip()
             last = words.splitlines()[-1] if words else f"exit code {code.decode()}"
             if found is None and not words:
                 last = "its login scripts read what is meant for bash, or end it"
-            raise CommandError(f"A command on {self.profile.name} failed: {last:.300}.")
+                if has_begun:
+                    last = "bash was ended, perhaps by the command line that activates Python"
+            raise CommandError(f"A command on {self.profile.name} failed: {last.rstrip('.'):.300}.")
         return bytes(output).decode(errors="surrogateescape")
 
     async def count(self, script: str, *, is_patient: bool = False) -> int:
@@ -196,12 +202,26 @@ find . -name __pycache__ -prune -o ! -type d -print0 |
         connection = await self.connect(is_patient=is_patient)
         async with self._explain_errors(connection):
             if self._files is None:
-                async with asyncio.timeout(REQUEST_SECONDS):
-                    sftp = await connection.start_sftp_client(
-                        path_encoding="utf-8", path_errors="surrogateescape"
-                    )
-                self._files = RemoteFiles(sftp, self.profile.name)
+                self._files = await self._start_sftp(connection)
             yield self._files
+
+    async def _start_sftp(self, connection: asyncssh.SSHClientConnection) -> RemoteFiles:
+        import asyncssh
+
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                sftp = await connection.start_sftp_client(
+                    path_encoding="utf-8", path_errors="surrogateescape"
+                )
+        except (asyncssh.SFTPBadMessage, asyncssh.SFTPConnectionLost) as error:
+            if await _is_lost(connection):
+                raise
+            raise CommandError(
+                f"{self.profile.name} answers otherwise than by SFTP where that should begin.",
+                "Have its login scripts, such as ~/.bashrc, print and end nothing where no person "
+                "types; and ask who runs it whether it forces a command.",
+            ) from error
+        return RemoteFiles(sftp, self.profile.name)
 
     async def close(self) -> None:
         """Close the connection, if there is one; what a person has logged in to stays open."""
@@ -239,15 +259,29 @@ find . -name __pycache__ -prune -o ! -type d -print0 |
         except TimeoutError as error:
             self._drop(connection)
             raise ConnectionLostError(f"{name} did not answer in time.") from error
+        except asyncssh.ChannelOpenError as error:
+            if await _is_lost(connection):
+                self._drop(connection)
+                raise ConnectionLostError(f"The connection to {name} was lost.") from error
+            raise CommandError(
+                f"{name} refuses a session: {error.reason.rstrip('.')}.",
+                "Its sshd must offer SFTP, and two sessions a connection (MaxSessions).",
+            ) from error
         except (asyncssh.Error, ConnectionError) as error:
             self._drop(connection)
             raise ConnectionLostError(f"The connection to {name} was lost: {error}.") from error
 
     async def _explain_failure(self, error: asyncssh.SFTPError) -> UserError:
-        """SFTP's version 3 says "Failure" for a full disk too, so it is looked at."""
-        free = await self.run(f"df -P -k -- {shlex.quote(self.profile.folder)} | tail -n 1")
-        if free.split()[3:4] == ["0"]:
-            return disk_full(self.profile.name)
+        """SFTP's version 3 says "Failure" for a full disk too, so it is looked at.
+
+        A disk is full as well where it has room for bytes, but for no more files.
+        """
+        folder = shlex.quote(self.profile.folder.removeprefix("~/") or ".")
+        rows = await self.run(f"for of in -k -i; do df -P $of -- {folder} | tail -n 1; done")
+        for row in rows.splitlines():
+            total, _, free, *_ = [*row.split()[1:], "", "", ""]
+            if free == "0" != total:
+                return disk_full(self.profile.name)
         return CommandError(f"A file on {self.profile.name} can't be used: {error.reason}.")
 
     def _drop(self, connection: asyncssh.SSHClientConnection) -> None:
@@ -261,6 +295,12 @@ find . -name __pycache__ -prune -o ! -type d -print0 |
             self._last_problem or f"The connection to {self.profile.name} was lost.",
             f"Trying again in {max(1, round(wait))} s.",
         )
+
+
+async def _is_lost(connection: asyncssh.SSHClientConnection) -> bool:
+    """Whether a connection is closed, or is being closed just now."""
+    await asyncio.sleep(0)
+    return connection.is_closed()
 
 
 def _with_marks(script: str, mark: str) -> bytes:
@@ -281,7 +321,11 @@ def _with_marks(script: str, mark: str) -> bytes:
 
 
 def _between(mark: str) -> bytes:
-    return f"{mark}-begin\n(.*){mark}-code (\\d{{1,3}})\n{mark}-end\n".encode()
+    return _begin(mark) + f"(.*){mark}-code (\\d{{1,3}})\n{mark}-end\n".encode()
+
+
+def _begin(mark: str) -> bytes:
+    return f"{mark}-begin\n".encode()
 
 
 def _end(mark: str) -> bytes:
@@ -291,5 +335,6 @@ def _end(mark: str) -> bytes:
 def disk_full(name: str) -> UserError:
     """The disk of a server is full."""
     return UserError(
-        f"The disk of {name} is full.", "Free some space in its working folder, then try again."
+        f"The disk of {name} is full.",
+        "Free some space in its working folder, or delete files, then try again.",
     )

@@ -32,7 +32,13 @@ def ending_event(
     if job is not None and job.is_cancelled and not has_begun:
         return {"kind": "stopped", "time": time.time(), "step": 0, "seconds": 0.0}
     last = "\n".join(_log(facts).splitlines()[-SHOWN_LINES:])
-    error = (job and job.explain_end(server)) or _explain(facts, server, is_queued=job is not None)
+    error = job and job.explain_end(server)
+    if error is None and not has_begun and not last:
+        error = UserError(
+            f"The run did not begin on {server}. The connection may have been lost just then.",
+            "Resume the run: it begins.",
+        )
+    error = error or _explain(facts, server, is_queued=job is not None)
     return failed_event(error, last)
 
 

@@ -13,7 +13,7 @@ from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from napari_unet.launchers.servers.record import add_hash
+from napari_unet.launchers.servers.record import add_hash, read_record
 from napari_unet.launchers.servers.remote_files import CommandError, RemoteFiles
 from napari_unet.launchers.servers.store import hash_file
 from napari_unet.launchers.servers.working_folder import RunFolder
@@ -136,6 +136,7 @@ class Mirror:
             first_sight = self._sighted.setdefault(state, now)
             if state in self._settled:
                 return
+            await self._check_owner()
             wanted = await self.server.digest(str(there), is_patient=True)
             if (path.exists() and hash_file(path) == wanted) or await self._fetch(
                 path, attributes.size or 0, wanted
@@ -180,6 +181,9 @@ class Mirror:
         size = attributes.size or 0
         with open_to_append(path, self.run.path) as copy:
             does_continue = await self._continues(files, source, size, path, copy)
+            is_empty = os.fstat(copy.fileno()).st_size == 0
+        if size and (is_empty or not does_continue):
+            await self._check_owner()
         if not does_continue:
             write_atomically(path, b"")  # another file, by which its readers know
         pending = bytearray()  # a line that has not ended yet
@@ -248,6 +252,21 @@ class Mirror:
             content = await files.read(source, MOST_PREVIEW)
             _keep_room(path, len(content))
             await asyncio.to_thread(write_atomically, path, content)
+
+    async def _check_owner(self) -> None:
+        """Refuse to take what is another run's: it may have got the folder of one that was deleted.
+
+        Raises
+        ------
+        UserError
+        """
+        owner = await self.folder.find_owner()
+        if owner not in ("", read_record(self.run).run_id):
+            raise UserError(
+                f"{self.folder.path} on {self.server.profile.name} is another run's now.",
+                "What was fetched of this run stays as it is. The other one is brought home by "
+                "napari-unet fetch --remote, in another folder.",
+            )
 
     def _there(self, path: Path) -> PurePosixPath:
         """The file on the server that a file of the copy is of."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import platformdirs
 
+from napari_unet.launchers.server_path import ServerPath
 from napari_unet.launchers.servers.profile.profile import Profile
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
@@ -118,8 +119,13 @@ def put_profile(profile: Profile, former: str = "") -> None:
     Raises
     ------
     UserError
-        If another profile has its name.
+        If another profile has its name, or no path can begin with it.
     """
+    if ServerPath.parse(f"{profile.name}:/") is None:
+        raise UserError(
+            f"A server can't be called {profile.name!r:.99}.",
+            "Choose two letters or more, without '/', '\\' and ':': its files are NAME:/PATH.",
+        )
     with _changing() as profiles:
         if profile.name in profiles and profile.name != former:
             raise UserError(

@@ -262,18 +262,45 @@ class RemoteLauncher:
         ``find_known`` gives what is known of each volume's labels once they are sent; or nothing.
         """
         record = read_record(run)
-        paths = []
-        for node in record.profile.node_profiles():
-            store = await Store.open(self._server(node), self._on_progress)
-            config = await upload_inputs(store, run.read_config(), inputs)
-            await store.put_source()
-            folder = await make_run_folder(store, run.name, config, record.run_id, record.devices)
-            known = await asyncio.to_thread(find_known)
-            if any(known):
-                meanings = await meanings_there(folder.server, config, known)
-                await folder.write(folder.label_meanings, meanings_document(meanings))
-            paths.append(str(folder.path))
-        await self._launch(run, update_record(run, paths=tuple(paths)))
+        folders: Nodes = []
+        try:
+            for node in record.profile.node_profiles():
+                store = await Store.open(self._server(node), self._on_progress)
+                config = await upload_inputs(store, run.read_config(), inputs)
+                await store.put_source()
+                folder = RunFolder(store.server, store.folder.runs / run.name)
+                folders.append(folder)
+                await make_run_folder(folder, config, record)
+                known = await asyncio.to_thread(find_known)
+                if any(known):
+                    meanings = await meanings_there(folder.server, config, known)
+                    await folder.write(folder.label_meanings, meanings_document(meanings))
+        except BaseException:
+            for folder in folders:
+                await folder.give_up(record.run_id)
+            raise
+        paths = tuple(str(folder.path) for folder in folders)
+        record = update_record(run, paths=paths)
+        try:
+            await self._launch(run, record)
+        except CommandError:
+            await self._give_up(run, folders)
+            raise
+        except ConnectionLostError as error:
+            remedy = f"The run {run.name} may have begun: follow it, or resume it."
+            raise ConnectionLostError(error.problem, remedy) from error
+
+    async def _give_up(self, run: RunDirectory, folders: Nodes) -> None:
+        """Leave nothing there of a run whose start was refused, by one of several servers perhaps.
+
+        Where it may go on on another of them, it stays a run.
+        """
+        with contextlib.suppress(UserError):
+            if len(folders) > 1:
+                await self._cancel(run, delete=False)
+            for folder in folders:
+                await folder.give_up(read_record(run).run_id)
+            update_record(run, paths=())
 
     async def _launch(self, run: RunDirectory, record: RemoteRecord) -> None:
         nodes = self._nodes_to_change(run)

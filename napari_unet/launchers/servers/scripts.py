@@ -22,7 +22,15 @@ from training.errors import UserError
 from training.runs.run_paths import RunPaths
 
 RemotePaths = RunPaths[PurePosixPath]
+LEAST_PYTHON = "3.11"
 _KILL_ROUNDS = 50
+# Without these nothing outlives the connection, or is found again and ended.
+CAN_DETACH = """
+for tool in setsid nohup grep cut; do
+  command -v "$tool" >/dev/null || { echo "There is no $tool on the PATH" >&2; return 1; }
+done
+[ -r /proc/self/environ ] || { echo "There is no /proc to find processes in" >&2; return 1; }
+"""
 # Prints a section for each package: its version in the last line, or why it can't be imported.
 _IMPORT = """
 import importlib, sys
@@ -61,12 +69,24 @@ cann=
 {profile.activate}
 {_source_first(of_python)}
 python=$({profile.prefix} sh -c 'command -v python || command -v python3') ||
-  {{ echo "There is no python on the PATH" >&2; return 1; }}
+  {{ echo {shlex.quote(_no_python(profile))} >&2; return 1; }}
 PYTHONPATH={shlex.quote(source)}${{PYTHONPATH:+:$PYTHONPATH}}
-if ! {python} -P -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("tifffile"))'
-then PYTHONPATH=$PYTHONPATH:{without_tifffile}; fi
+found=0
+{python} -P -c 'import importlib.util as u, sys; sys.exit(0 if u.find_spec("tifffile") else 9)' ||
+  found=$?
+case $found in
+  0) ;;
+  9) PYTHONPATH=$PYTHONPATH:{without_tifffile} ;;
+  *) echo "$({python} --version 2>&1) is older than {LEAST_PYTHON}, or can't be run" >&2
+     return 1 ;;
+esac
 export PYTHONPATH
 {_exports(profile)}"""
+
+
+def _no_python(profile: Profile) -> str:
+    where = f" of what is run by {profile.prefix}" if profile.prefix else ""
+    return f"There is no python on the PATH{where}"
 
 
 def python_of(profile: Profile) -> str:
@@ -99,6 +119,7 @@ def start(
     command = shlex.join(["-P", "-m", "training.launch_8p", "--run_dir", str(run.path), *arguments])
     return f"""
 {activation(profile, source)}
+{CAN_DETACH}
 cd -- {_quote(run.path)} || return
 export {RUN_MARK}={check_id(run_id)} {LAUNCH_KEY}={shlex.quote(key)}
 setsid nohup {python_of(profile)} {command} >>{run.log.name} 2>&1 &
@@ -246,7 +267,8 @@ def unpack(archive: str, folder: str) -> str:
 temporary=$(mktemp -d {hidden}.XXXXXX) || return
 tar -xzf {packed} -C "$temporary" && chmod 755 "$temporary" || return
 if [ -e {target} ]; then
-  damaged=$(mktemp -d {hidden}.XXXXXX) && mv -T -- {target} "$damaged" || return
+  damaged=$(mktemp -d {hidden}.XXXXXX) && mv -T -- {target} "$damaged" &&
+    touch -- "$damaged" || return
 fi
 mv -T -- "$temporary" {target} 2>/dev/null || rm -rf -- "$temporary"
 rm -f -- {packed}

@@ -19,6 +19,7 @@ from posixpath import join
 from napari_unet.launchers.launcher import OnProgress, UploadProgress
 from napari_unet.launchers.servers import scripts
 from napari_unet.launchers.servers.connection import Server
+from napari_unet.launchers.servers.record import RemoteRecord
 from napari_unet.launchers.servers.remote_files import CHUNK, CommandError
 from napari_unet.launchers.servers.working_folder import RunFolder, WorkingFolder
 from training.config import TrainingConfig
@@ -26,6 +27,7 @@ from training.errors import UserError
 from training.runs.run_paths import checkpoint_step
 
 SEND_TRIES = 3
+_LONGEST_SUFFIX = 16  # ".safetensors" has 12; of others the rest of a name may be one
 
 
 class Store:
@@ -74,7 +76,8 @@ class Store:
             with _reading(path):
                 digest = await asyncio.to_thread(hash_file, path)
                 size = path.stat().st_size
-            target = str(self.folder.store / f"{digest}{path.suffix}")
+            suffix = path.suffix if len(path.suffix) <= _LONGEST_SUFFIX else ""
+            target = str(self.folder.store / f"{digest}{suffix}")
             if await self._has(target) and await self.server.digest(target) == digest:
                 return target
             if await self._put(path.name, _chunks(path, size), size, target, digest):
@@ -222,27 +225,26 @@ def _tree_digest() -> str:
     return hashlib.sha256(b"".join(lines)).hexdigest()
 
 
-async def make_run_folder(
-    store: Store, name: str, config: TrainingConfig, run_id: str, devices: int
-) -> RunFolder:
-    """Make a new run's directory on a server.
+async def make_run_folder(folder: RunFolder, config: TrainingConfig, record: RemoteRecord) -> None:
+    """Make a new run's directory on a server, or go on with the one that was made for it already.
+
+    That is there on a disk that nodes share, or where the start of the run was interrupted.
 
     Raises
     ------
     UserError
-        If there is a run of that name.
+        If there is another run of that name.
     """
-    folder = RunFolder(store.server, store.folder.runs / name)
-    async with store.server.files() as files:
-        if await files.exists(folder.log):  # there from the launch on
-            raise UserError(
-                f"{store.server.profile.name} has a run {name} already.", "Choose another name."
-            )
+    server = folder.server
+    is_new = await folder.claim(record.run_id, record.devices)
+    if not is_new and not await folder.belongs_to(record.run_id):
+        raise UserError(
+            f"{server.profile.name} has a run {folder.name} already.", "Choose another name."
+        )
+    async with server.files() as files:
         for path in (folder.checkpoints, folder.preview):
             await files.make_folder(path)
     await folder.write(folder.config, config.to_json().encode())
-    await folder.write_launch(run_id, devices)
-    return folder
 
 
 async def share_checkpoint(nodes: Sequence[RunFolder]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -108,14 +108,37 @@ class RunFolder(RunPaths[PurePosixPath]):
         async with self.server.files() as files:
             return await files.exists(self.path)
 
-    async def claim(self) -> bool:
-        """Make the folder, unless somebody has it: whether it was made."""
+    async def claim(self, run_id: str, devices: int) -> bool:
+        """Make the folder and note whose it is, unless somebody has it: whether it was made."""
         async with self.server.files() as files:
-            return await files.claim_folder(self.path)
+            if not await files.claim_folder(self.path):
+                return False
+        try:
+            await self.write_launch(run_id, devices)
+        except BaseException:
+            with suppress(UserError):
+                await self.remove()
+            raise
+        return True
+
+    async def give_up(self, run_id: str) -> None:
+        """Remove the folder of a run that could not be started, if there is one and it can be."""
+        with suppress(UserError):
+            if await self.belongs_to(run_id):
+                await self.remove()
 
     async def belongs_to(self, run_id: str) -> bool:
         """Whether the folder is the run's of this id: a record may name any folder."""
         return (await self.read_launch()).get("id") == run_id
+
+    async def find_owner(self) -> str:
+        """Find the id of the run whose folder it is; empty where that is not known."""
+        try:
+            launch = parse_json(await self.read(self.launch) or b"{}")
+        except ValueError:
+            return ""
+        owner = launch.get("id") if isinstance(launch, dict) else ""
+        return owner if isinstance(owner, str) else ""
 
     async def check_owner(self, run_id: str) -> None:
         """Refuse a folder that is not the run's of this id.

@@ -24,6 +24,8 @@ from napari_unet.widgets.common.wheel_guard import WheelGuard
 from training.runs.run_directory import RunDirectory
 
 WIDTH = 354  # pixels, at least: all alike, so that the canvas keeps its size from tab to tab
+BESIDE = 650  # pixels that napari's own docks, the tabs and the narrowest canvas take
+NARROWEST = 200  # pixels; a dock scrolls sideways then
 # Tabs stand at the side: a row above docks of this width has no room for the names of all.
 TAB_STYLE = """
 QTabBar::tab {
@@ -52,8 +54,8 @@ class Dock(VerticalScrollArea):
     message : MessageLine
         Why something failed; each dock lays it out.
     content : QWidget
-        Holds the views; scrolled up and down where the window is too low for them, which would
-        be made higher than the screen otherwise.
+        Holds the views; scrolled where the window is too low for them or the screen too narrow,
+        which the window would be larger than otherwise.
     """
 
     closed = Signal()  # the dock alone, not the window with it
@@ -66,16 +68,23 @@ class Dock(VerticalScrollArea):
         self.message = MessageLine()
         self._is_in_front = self._is_hidden_from_behind = self._is_in_sight = False
         self._wheel_guard = WheelGuard(self)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
 
     def report(self, error: Exception) -> None:
         """Say why something failed, until the next try."""
         self.message.tell_error(error)
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802
-        return super().minimumSizeHint().expandedTo(QSize(WIDTH, 0))
+        screen, wanted = self.screen(), self._wanted_size()
+        room = wanted.width() if screen is None else screen.availableGeometry().width() - BESIDE
+        return QSize(min(wanted.width(), max(room, NARROWEST)), wanted.height())
 
     def sizeHint(self) -> QSize:  # noqa: N802
-        return QSize(self.minimumSizeHint().width(), self.content.sizeHint().height())
+        return QSize(self._wanted_size().width(), self.content.sizeHint().height())
+
+    def _wanted_size(self) -> QSize:
+        """The least size in which all of its width is seen."""
+        return super().minimumSizeHint().expandedTo(QSize(WIDTH, 0))
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
         super().showEvent(event)

@@ -7,39 +7,41 @@ from typing import Any
 
 import pyqtgraph
 from napari.utils.theme import get_theme
+from qtpy.QtWidgets import QLabel
 
 from napari_unet.layers.colors import PREDICTION_COLOR, TRUTH_COLOR
 from napari_unet.text import as_html
 
 LOSS_COLOR = TRUTH_COLOR
 DICE_COLOR = PREDICTION_COLOR
-_MOST_IN_LEGEND = 4  # classes; more would hide the lines
 ClassLine = tuple[str, str, Any, Any]
 """A class's name and colour, and where its line goes: x and y, arrays (N,) of float."""
 
 
 class ClassLines:
-    """A line for each class in its colour, and a legend; of many it is in the plot's tooltip.
+    """A line for each class in its colour, and a legend to be laid out beside the plot.
 
     Parameters
     ----------
     plot : PlotWidget
-        Of Dice: its lines leave the lower right corner free. It has its own tooltip already.
+
+    Attributes
+    ----------
+    legend : QLabel
+        Names the classes in as many lines as they need; hidden where there are none.
     """
 
     def __init__(self, plot: pyqtgraph.PlotWidget) -> None:
-        self._plot, self._help = plot, plot.toolTip()
+        self._plot = plot
         self._lines: dict[tuple[str, str], Any] = {}
         self._text_color = DICE_COLOR
-        self._legend = pyqtgraph.LegendItem(labelTextSize="8pt", colCount=2)
-        self._legend.setParentItem(plot.getPlotItem().vb)
-        self._legend.anchor((1, 1), (1, 1), offset=(-4, -2))
-        self._legend.hide()
+        self.legend = QLabel()
+        self.legend.setWordWrap(True)
+        self.legend.hide()
 
     def set_text_color(self, color: str) -> None:
-        """Write the names in this colour."""
+        """Draw the mean in the colour of the theme's texts."""
         self._text_color = color
-        self._legend.setLabelTextColor(color)
 
     @property
     def mean_color(self) -> str:
@@ -55,19 +57,18 @@ class ClassLines:
             self._lines[key].setData(*points)
 
     def _replace(self, keys: list[tuple[str, str]]) -> None:
-        self._legend.clear()
         for line in self._lines.values():
             self._plot.removeItem(line)
         self._lines = {}
         for name, color in keys:
             line = pyqtgraph.PlotDataItem(pen=pyqtgraph.mkPen(color, width=1))
             self._plot.addItem(line)
-            self._legend.addItem(line, name)
             self._lines[name, color] = line
-        has_room = len(keys) <= _MOST_IN_LEGEND
-        self._legend.setVisible(bool(keys) and has_room)
-        told = [f'<span style="color: {color}">■</span> {as_html(name)}' for name, color in keys]
-        self._plot.setToolTip(self._help if has_room else "<br>".join([self._help, *told]))
+        told = [
+            f'<span style="color: {color}">■</span>&nbsp;{as_html(name)}' for name, color in keys
+        ]
+        self.legend.setText("&nbsp; ".join(told))
+        self.legend.setVisible(bool(keys))
 
 
 def color(theme: str, role: str) -> str:

@@ -97,6 +97,7 @@ class EvaluateDock(Dock):
         layout.addWidget(self._border)
         layout.addWidget(self._summary)
         layout.addWidget(self._note)
+        layout.addWidget(self._plot.legend)
         layout.addWidget(self._plot)
         layout.addWidget(self._table, stretch=1)
         layout.addWidget(self._buttons)
@@ -217,12 +218,13 @@ class EvaluateDock(Dock):
             index = displayed_slice(self._viewer, mask)
         self._shown = index
         figures = comparison[index] if comparison is not None and index is not None else None
-        if index is None or figures is None:
+        if comparison is None or index is None or figures is None:
             self._overlay.show("")
             return
         self._table.select(index)
         self._plot.mark(index)
-        figure = f"Dice {figures['dice']:.3f}" if figures else "no labels"
+        missing = "not predicted" if index in comparison.unpredicted_slices else "no labels"
+        figure = f"Dice {figures['dice']:.3f}" if figures else missing
         self._overlay.show(f"slice {index}   {figure}")
 
     def _on_slider_moved(self) -> None:
@@ -270,11 +272,7 @@ class EvaluateDock(Dock):
         mask: Any = self._mask.layer
         if self._live.comparison is None or mask is None:
             return
-        probability = probability_of(self._viewer, mask) if is_predicted_mask(mask) else None
-        if is_predicted_mask(mask):
-            self._unpredicted.ask(mask, probability, self._export_whole)
-        else:
-            self._export_whole()
+        self._unpredicted.ask(mask, self._export_whole)
 
     def _open_predict(self, _: object) -> None:
         open_dock(self._viewer, "Predict")

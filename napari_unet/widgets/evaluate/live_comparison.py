@@ -26,6 +26,7 @@ from napari_unet.layers.slices import (
     full_resolution,
     nearest_first,
 )
+from napari_unet.layers.unpredicted import unpredicted_slices
 from napari_unet.runs.id_borders import borders_of
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.latest_work import LatestWork
@@ -199,7 +200,7 @@ class LiveComparison(QObject):
         mask, truth = self._layers
         pair = full_resolution(mask), full_resolution(truth)
         if self.comparison is not None and self.comparison.is_of(*pair):
-            self.comparison.trained = trained_slices(mask)
+            _note_origin(self.comparison, mask)
             self._compute_all()
         else:
             self._restart()
@@ -253,8 +254,14 @@ def _open(request: tuple[Labels, Labels, Image | None, int | None]) -> Compariso
         None if image is None else full_resolution(image),
         layer_classes(mask),
     )
-    comparison.trained, comparison.thresholds = trained_slices(mask), _thresholds_of(mask)
+    _note_origin(comparison, mask)
+    comparison.thresholds = _thresholds_of(mask)
     return comparison
+
+
+def _note_origin(comparison: Comparison, mask: Labels) -> None:
+    """Note which slices the mask's model was trained on, and which it has not predicted yet."""
+    comparison.trained, comparison.unpredicted = trained_slices(mask), unpredicted_slices(mask)
 
 
 def _thresholds_of(mask: Labels) -> dict[str, float]:

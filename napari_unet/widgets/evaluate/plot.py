@@ -24,6 +24,11 @@ class DicePlot(pyqtgraph.PlotWidget):  # type: ignore[misc]
     ----------
     theme : str
         Name of napari's theme.
+
+    Attributes
+    ----------
+    legend : QLabel
+        The classes' colours, to be laid out beside the plot.
     """
 
     slice_requested = Signal(int)
@@ -52,6 +57,7 @@ class DicePlot(pyqtgraph.PlotWidget):  # type: ignore[misc]
         self._shown = pyqtgraph.InfiniteLine(angle=90)
         self.addItem(self._mean)
         self.addItem(self._shown)
+        self.legend = self._classes.legend
         self._length = 0
         self.scene().sigMouseClicked.connect(self._on_clicked)
         self.set_theme(theme)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from napari_unet.layers.physical_place import Attributes
+from napari_unet.layers.unpredicted import UNPREDICTED_KEY, find_unpredicted, unpredicted_note
 from napari_unet.stacks import napari_writer
 from napari_unet.stacks.napari_writer import LayerWriter
+from napari_unet.widgets.common.background import Progress
+from napari_unet.widgets.common.messages import warn
 from napari_unet.widgets.files.long_task import do_and_wait
 
 
@@ -33,6 +35,17 @@ def write_submission(path: str, data: Any, attributes: Attributes) -> list[str]:
 
 
 def _write(write: LayerWriter, path: str, data: Any, attributes: Attributes) -> list[str]:
-    work = partial(write, path, data, attributes)
-    written = do_and_wait(f"Saving {Path(path).name}", work)
-    return [] if written is None else [str(name) for name in written]
+    noted = attributes.get("metadata", {}).get(UNPREDICTED_KEY, [])
+
+    def save(progress: Progress) -> tuple[list[str], str]:
+        missing = find_unpredicted(noted, data)
+        note = unpredicted_note(missing, attributes.get("name", path))
+        return write(path, data, attributes, progress), note
+
+    saved = do_and_wait(f"Saving {Path(path).name}", save)
+    if saved is None:
+        return []
+    written, note = saved
+    if note:
+        warn(f"{Path(path).name} is saved. {note}")
+    return [str(name) for name in written]

@@ -116,7 +116,7 @@ class PredictionSaving(QObject):
         if self._mask is not None and layer is not None:
             arguments = self._buttons, self._viewer, layer, forms, self.failed.emit
             save = partial(ask_and_save, *arguments)
-            self._question.ask(self._mask, self._probability, save)
+            self._question.ask(self._mask, save)
 
 
 def ask_and_save(

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import NamedTuple
 
-from napari.layers import Image, Labels
+from napari.layers import Labels
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QMessageBox, QWidget
 
-from napari_unet.prediction.live_prediction import find_unpredicted
+from napari_unet.layers.class_layers import layer_classes
+from napari_unet.layers.plugin_layers import NEURONS, role
+from napari_unet.layers.slices import full_resolution, stack_shape
+from napari_unet.layers.unpredicted import find_unpredicted, unpredicted_slices
 from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.messages import ask
 from training.console import list_slices
-from training.stacks.stack_axes import as_stack
 
 SAVE, CANCEL = "Save anyway", "Cancel"
+
+
+class _Asked(NamedTuple):
+    """What is to be saved by a function, and its slices that are missing, or said to be."""
+
+    layer: Labels
+    missing: list[int]
+    save: Callable[[], None]
 
 
 class UnpredictedQuestion(QObject):
@@ -26,7 +36,7 @@ class UnpredictedQuestion(QObject):
     parent : QWidget
         Asks; nothing happens once it is gone.
     remedy : str
-        Text of the button for what to do instead.
+        Text of the button for what to do instead; empty: there is no such button.
     on_remedy : callable
         Called with the missing slices where a person presses it.
     """
@@ -34,44 +44,51 @@ class UnpredictedQuestion(QObject):
     failed = Signal(Exception)
 
     def __init__(
-        self, parent: QWidget, remedy: str, on_remedy: Callable[[list[int]], None]
+        self,
+        parent: QWidget,
+        remedy: str = "",
+        on_remedy: Callable[[list[int]], None] = lambda missing: None,
     ) -> None:
         super().__init__(parent)
         self._window, self._remedy, self._on_remedy = parent, remedy, on_remedy
         self._looking = LatestWork(self, _look, self._on_looked, self.failed.emit)
 
-    def ask(self, mask: Labels, probability: Image | None, save: Callable[[], None]) -> None:
-        """Call ``save`` if all slices of a predicted mask are there, or a person wants it so."""
-        data = None if probability is None else probability.data
-        self._looking.request((mask.data, data, save))
+    def ask(self, layer: Labels, save: Callable[[], None]) -> None:
+        """Call ``save`` if all slices of a prediction are there, or a person wants it so.
 
-    def _on_looked(self, found: tuple[list[int], int, Callable[[], None]]) -> None:
-        missing, total, save = found
-        answer = SAVE
+        Parameters
+        ----------
+        layer : Labels
+            A mask, classes or neurons that were predicted, or what has nothing to be asked about.
+        """
+        self._looking.request(_Asked(layer, unpredicted_slices(layer), save))
+
+    def _on_looked(self, asked: _Asked) -> None:
+        layer, missing, save = asked
+        answer, total = SAVE, stack_shape(layer)[0]
         if missing:
             roles = QMessageBox.ButtonRole
+            buttons = {SAVE: roles.DestructiveRole, CANCEL: roles.RejectRole}
+            if self._remedy:
+                buttons = {self._remedy: roles.AcceptRole, **buttons}
             named = list_slices(missing)
             end = "" if named.endswith("…") else "."
-            answer = ask(
-                self._window,
-                f"{total - len(missing)} of {total} slices are predicted.",
-                f"The others would be saved as if they had no membrane: {named}{end}",
-                {
-                    self._remedy: roles.AcceptRole,
-                    SAVE: roles.DestructiveRole,
-                    CANCEL: roles.RejectRole,
-                },
-                default=self._remedy,
-            )
+            fact, look = _words_of(layer, total - len(missing), total)
+            consequence = f"The others would be saved as if they {look}: {named}{end}"
+            answer = ask(self._window, fact, consequence, buttons, self._remedy or CANCEL)
         if answer == SAVE:
             save()
-        elif answer == self._remedy:
+        elif answer != CANCEL:
             self._on_remedy(missing)
 
 
-def _look(
-    request: tuple[Any, Any, Callable[[], None]],
-) -> tuple[list[int], int, Callable[[], None]]:
-    mask, probability, save = request
-    missing = find_unpredicted(mask, probability)
-    return missing, len(as_stack(mask)), save
+def _look(asked: _Asked) -> _Asked:
+    return asked._replace(missing=find_unpredicted(asked.missing, full_resolution(asked.layer)))
+
+
+def _words_of(layer: Labels, done: int, total: int) -> tuple[str, str]:
+    """Say how much of a layer is there, and how the rest looks."""
+    if role(layer) == NEURONS:
+        return f"{done} of {total} slices were searched for neurons.", "had no neurons"
+    look = "were background" if layer_classes(layer) else "had no membrane"
+    return f"{done} of {total} slices are predicted.", look

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -12,6 +14,7 @@ from napari.layers import Image, Labels, Layer
 from napari_unet.layers.class_layers import layer_classes
 from napari_unet.layers.physical_place import pixel_size_of
 from napari_unet.layers.slices import full_resolution, stack_shape
+from napari_unet.layers.unpredicted import find_unpredicted, unpredicted_note, unpredicted_slices
 from napari_unet.measurement.report import Report, report
 from napari_unet.measurement.shapes import write_shapes
 from napari_unet.measurement.tables import Table
@@ -44,7 +47,8 @@ def measuring(labels: Labels, image: Layer | None, is_connected: bool | None) ->
         remedy = "If so, give both layers the right scale."
         doubt = size_doubt(f"'{labels.name}'", size, f"'{image.name}'", other, remedy)
     pages = as_stack(full_resolution(labels))
-    return partial(
+    noted, name = unpredicted_slices(labels), labels.name
+    work = partial(
         report,
         pages,
         shape,
@@ -55,6 +59,16 @@ def measuring(labels: Labels, image: Layer | None, is_connected: bool | None) ->
         classes=layer_classes(labels),
         doubt=doubt,
     )
+    return partial(_measure_predicted, work, noted, pages, name)
+
+
+def _measure_predicted(
+    work: Callable[[OnSlice], Report], noted: list[int], pages: Any, name: str, on_slice: OnSlice
+) -> Report:
+    """Measure, and say which slices were not predicted yet when that began."""
+    note = unpredicted_note(find_unpredicted(noted, pages), name)
+    found = work(on_slice)
+    return replace(found, notes=[note, *found.notes]) if note else found
 
 
 def write_table(table: Table, path: Path, on_slice: OnSlice) -> str:

@@ -18,6 +18,7 @@ from napari_unet.layers.crops import surroundings_of
 from napari_unet.layers.layer_search import image_under
 from napari_unet.layers.plugin_layers import MODEL_KEY, add_class_labels
 from napari_unet.layers.slices import displayed_slice, full_resolution, nearest_first, stack_shape
+from napari_unet.layers.unpredicted import note_unpredicted, unpredicted_note, unpredicted_slices
 from napari_unet.prediction.class_prediction import predict_classes
 from napari_unet.prediction.live_classes import LiveClasses
 from napari_unet.prediction.model_source import find_model
@@ -44,6 +45,10 @@ class _Predicted:
     def note_thresholds(self) -> None:
         """Keep with the layer the thresholds that decided it."""
         self.layer.metadata[CLASS_THRESHOLDS_KEY] = self.live.thresholds
+
+    def note_unpredicted(self) -> None:
+        """Keep with the layer which slices are not predicted yet, for whoever takes it."""
+        note_unpredicted(self.layer, len(self.live), self.live.predicted_slices)
 
 
 class _Decision(NamedTuple):
@@ -76,6 +81,7 @@ class ClassesView(QWidget):
         self._classes = NO_CLASSES
         self._worker: Worker | None = None
         self._filled: Labels | None = None  # while the worker is there
+        self._error: Exception | None = None  # of the worker
         self._on_done: Callable[[Labels], None] = lambda _: None
         self._begin, self._done, self._total = 0.0, 0, 0
         self._bar, self._state = QProgressBar(), MessageLine()
@@ -161,7 +167,7 @@ class ClassesView(QWidget):
         # Methods alone are not called any more once the dock is closed.
         self._filled, self._on_done = layer, on_done
         self._worker.yielded.connect(self._on_slice_done)
-        self._worker.errored.connect(self._state.tell_error)
+        self._worker.errored.connect(self._on_failed)
         self._worker.finished.connect(self._on_finished)
         self.destroyed.connect(self._worker.quit)
         self._state.tell("")
@@ -183,6 +189,7 @@ class ClassesView(QWidget):
         layer.metadata[MODEL_KEY] = str(model)
         self._predicted = _Predicted(image, model, layer, live)
         self._predicted.note_thresholds()
+        self._predicted.note_unpredicted()
         return self._predicted
 
     @property
@@ -221,6 +228,7 @@ class ClassesView(QWidget):
         if self._predicted is not None and self._predicted.layer == event.value:
             self.cancel()
             self._predicted = None
+            self._state.tell("")
             self._show_followed()
 
     def _show_thresholds(self) -> None:
@@ -258,22 +266,37 @@ class ClassesView(QWidget):
         self._bar.setRange(0, self._total)
         self._bar.setValue(self._done)
         self._state.tell(progress_text(self._done, self._total, elapsed))
+        if self._predicted is not None:
+            self._predicted.note_unpredicted()
         if displayed_slice(self._viewer, layer) in (index, None):
             layer.refresh()
+
+    def _on_failed(self, error: Exception) -> None:
+        self._error = error  # it is told in place of how far the prediction came
 
     def _on_finished(self) -> None:
         layer: Any = self._filled
         self._worker = self._filled = None
         layer.events.data(value=layer.data)  # whoever compares it does so again
-        if self._done == self._total:
-            seconds = time.monotonic() - self._begin
-            self._state.tell(f"All classes of {self._total} slices in {seconds:.1f} s.")
-        elif self._done:
-            self._state.tell(f"Ended after {self._done} of {self._total} slices.")
+        is_there = layer in self._viewer.layers
+        self._tell_outcome(layer if is_there else None)
         self._show()
-        if self._done == self._total:
+        if is_there and self._done == self._total:
             self._on_done(layer)
         self.rested.emit()
+
+    def _tell_outcome(self, layer: Labels | None) -> None:
+        error, self._error = self._error, None
+        if error is not None:
+            self._state.tell_error(error)
+        elif layer is None:  # a person removed it
+            self._state.tell("")
+        elif self._done == self._total:
+            seconds = time.monotonic() - self._begin
+            self._state.tell(f"All classes of {self._total} slices in {seconds:.1f} s.")
+        else:
+            missing = unpredicted_note(unpredicted_slices(layer), layer.name)
+            self._state.tell(f"Ended after {self._done} of {self._total} slices. {missing}")
 
     def _on_read(self, classes: LabelClasses) -> None:
         self._classes = classes

@@ -401,11 +401,11 @@ class PredictDock(Dock):
 
     def _on_ended(self, result: PredictedLayers, outcome: str) -> None:
         self._on_done = None
-        left = result.prediction.outdated_slices
+        left, is_there = result.prediction.outdated_slices, result.mask in self._viewer.layers
         if left:
             outcome += f" Slices of the former model are left: {list_slices(left)}."
-        self._progress.end(outcome)
-        if result.mask in self._viewer.layers:
+        self._progress.end(outcome if is_there else "")
+        if is_there:
             result.note_origin()
             result.report_mask_changed()
         self._begin_awaited()

@@ -15,7 +15,8 @@ from napari.layers import Labels
 from qtpy.QtCore import QObject, Signal
 
 from napari_unet.layers.plugin_layers import OPERATIONS_KEY, add_neurons
-from napari_unet.layers.slices import displayed_slice
+from napari_unet.layers.slices import displayed_slice, stack_shape
+from napari_unet.layers.unpredicted import note_unpredicted
 from napari_unet.neurons.live_neurons import SearchProgress, find_neurons
 from napari_unet.neurons.segmentation import Segmentation
 from napari_unet.neurons.segmentation_choice import settings_of_model
@@ -50,6 +51,7 @@ class NeuronSearch(QObject):
         self._layers: WeakKeyDictionary[LivePrediction, Labels] = WeakKeyDictionary()
         self._worker: Worker | None = None
         self._is_linked = self._is_cancelled = self._is_searching = False
+        self._searched: set[int] = set()  # slices of the layer
         self._begin = 0.0
         self._progress = SearchProgress(Segmentation(), 0, is_linked=False)
         self._events = Connections(self)
@@ -105,6 +107,8 @@ class NeuronSearch(QObject):
             self._end("Cancelled.")
             return
         self._layer = self._layer_of(result)
+        self._searched = set()
+        self._note_searched()
         count = len(result.prediction.predicted_slices)
         self._progress = SearchProgress(how, count, self._is_linked)
         self._begin = time.monotonic()
@@ -132,9 +136,16 @@ class NeuronSearch(QObject):
     def _on_slice_done(self, found: tuple[int, int]) -> None:
         index, highest = found
         text = self._progress.add(highest, time.monotonic() - self._begin)
+        self._searched.add(index)
+        self._note_searched()
         self.progressed.emit(self._progress.done, self._progress.total, text)
         if self._layer is not None and displayed_slice(self._viewer, self._layer) == index:
             self._layer.refresh()
+
+    def _note_searched(self) -> None:
+        """Keep in the layer which slices have no neurons because none were searched for."""
+        if self._layer is not None:
+            note_unpredicted(self._layer, stack_shape(self._layer)[0], self._searched)
 
     def _on_finished(self) -> None:
         if self._worker is not None:  # it did not fail

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from napari import Viewer
@@ -9,6 +10,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_unet.widgets.files.save_layers import NEURONS_FORMS, ask_and_save
+from napari_unet.widgets.files.unpredicted_question import UnpredictedQuestion
 from napari_unet.widgets.predict.neuron_search import NeuronSearch
 from napari_unet.widgets.predict.neurons_view import NeuronsView
 from napari_unet.widgets.predict.predicted_layers import PredictedLayers
@@ -29,6 +31,8 @@ class NeuronsPart(QWidget):
         super().__init__(parent)
         self._viewer = viewer
         self._view, self._search = NeuronsView(), NeuronSearch(viewer, self)
+        self._question = UnpredictedQuestion(self)
+        self._question.failed.connect(self._view.show_failure)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._view)
@@ -53,4 +57,5 @@ class NeuronsPart(QWidget):
     def _on_save_requested(self) -> None:
         layer = self._search.layer
         if layer is not None:
-            ask_and_save(self, self._viewer, layer, NEURONS_FORMS, self._view.show_failure)
+            arguments = self, self._viewer, layer, NEURONS_FORMS, self._view.show_failure
+            self._question.ask(layer, partial(ask_and_save, *arguments))

@@ -19,6 +19,7 @@ from napari_unet.layers.plugin_layers import (
     trained_slices,
 )
 from napari_unet.layers.slices import displayed_slice, full_resolution
+from napari_unet.layers.unpredicted import note_unpredicted
 from napari_unet.prediction.live_prediction import LivePrediction
 from training.formats.pixel_size import PixelSize
 
@@ -104,6 +105,10 @@ class PredictedLayers:
         self.mask.metadata[MODEL_KEY] = str(self.model) if is_of_one else ""
         self.mask.metadata[THRESHOLD_KEY] = self.prediction.threshold
 
+    def note_unpredicted(self) -> None:
+        """Write into the mask which slices are not predicted yet, for whoever takes it."""
+        note_unpredicted(self.mask, len(self.prediction), self.prediction.predicted_slices)
+
     @property
     def pixel_size(self) -> PixelSize | None:
         """The image's, by its scale and units; None where these are no lengths."""
@@ -117,6 +122,7 @@ class PredictedLayers:
     def refresh(self, viewer: Viewer, index: int) -> None:
         """Draw a slice that was predicted, if it is the one that is displayed."""
         note_trained_slices(self.mask, self.prediction.trained_slices)
+        self.note_unpredicted()
         for layer in self.layers:
             if displayed_slice(viewer, layer) == index:
                 layer.refresh()

@@ -126,6 +126,7 @@ class Predictions(QObject):
 
     def _hold(self, result: PredictedLayers) -> None:
         self._of_images[result.image] = result
+        result.note_unpredicted()
         if result.image not in self._events:
             events = self._events[result.image] = Connections(self)
             events.add(result.mask.events.paint, self._on_painted)

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 from napari_unet.layers.layer_search import image_under
 from napari_unet.layers.plugin_layers import IMAGE_KEY, NEURONS, ROLE_KEY, placement
 from napari_unet.layers.slices import full_resolution
+from napari_unet.layers.unpredicted import inherited
 from napari_unet.stacks.large_array import (
     allocate_to_fill,
     fits_in_memory,
@@ -107,11 +108,12 @@ class CopyButton(QWidget):
         layer = self._layer
         self._end()
         image = image_under(self._viewer, layer)
+        named = {} if image is None else {IMAGE_KEY: image.name}
         neurons = self._viewer.add_labels(
             pixels,
             name=f"{layer.name} to mend",
             opacity=layer.opacity,
-            metadata={ROLE_KEY: NEURONS} | ({} if image is None else {IMAGE_KEY: image.name}),
+            metadata={ROLE_KEY: NEURONS, **named, **inherited(layer)},
             **placement(layer),
         )
         layer.visible = False

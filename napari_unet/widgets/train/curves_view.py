@@ -74,6 +74,7 @@ class CurvesView(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         layout.addWidget(self._loss_plot, 1)
+        layout.addWidget(self._class_dice.legend)
         layout.addWidget(self._dice_plot, 1)
         layout.addWidget(self._logarithmic)
         self.set_theme(theme)

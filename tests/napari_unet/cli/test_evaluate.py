@@ -91,9 +91,11 @@ def test_a_threshold_judges_what_predict_writes_by_it(
     [
         (["--threshold", "membrane=0.3"], "Give a number alone: --threshold 0.3."),
         (["mask.tif", "--threshold", 0.3], "mask.tif is a mask: its pixels are decided already"),
+        (["mask.tif", "--tta"], "decided already, and --tta is of models. Leave it out"),
+        (["starter", "--mask-convention", "isbi"], "a model, and --mask-convention is of masks"),
     ],
 )
-def test_a_threshold_of_something_else_is_refused(
+def test_an_option_of_something_else_is_refused(
     write_model: WriteModel, data: Path, options: list[object], message: str
 ) -> None:
     with pytest.raises(UserError, match=message):

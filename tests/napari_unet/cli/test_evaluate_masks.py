@@ -5,10 +5,12 @@ import json
 from pathlib import Path
 
 import h5py
+import mrcfile
 import numpy as np
 import pytest
 import tifffile
 from click.testing import CliRunner, Result
+from PIL import Image
 
 from napari_unet.cli.evaluate import command
 from training.errors import UserError
@@ -51,6 +53,23 @@ def test_masks_are_judged_by_the_truths_of_their_names(folder: Path) -> None:
     document = json.loads(files[1].read_text())
     assert [len(mask["slices"]) for mask in document["masks"]] == [3, 3, 3]
     assert document["mean"]["dice"] == pytest.approx(dices[3], abs=1e-6)
+
+
+def test_masks_are_of_any_format(folder: Path) -> None:
+    slices, volume = folder / "masks/slices", folder / "masks/b.mrc"
+    slices.mkdir()
+    mask = tifffile.imread(folder / "masks/b.tif")
+    for index, page in enumerate(mask):
+        Image.fromarray(page).save(slices / f"{index}.png")
+    mrcfile.new(volume, mask.astype(np.uint16)).close()
+    truth = folder / "truths/b_labels.tif"
+    tables = [
+        evaluate(path, "--labels", truth).stdout.partition("slice")[2]
+        for path in (folder / "masks/b.tif", slices, volume)
+    ]
+    assert tables[0] == tables[1] == tables[2] != ""
+    single = evaluate(slices / "0.png", "--labels", slices / "0.png")
+    assert single.exit_code == 0 and "mean  1.0000" in single.stdout
 
 
 def test_what_can_not_be_judged_stops_nothing(folder: Path) -> None:

@@ -95,13 +95,15 @@ def test_other_formats_are_measured_as_the_tif(labels: Path, tmp_path: Path, kin
 
 
 def test_ids_of_64_bits_are_written_whole(tmp_path: Path) -> None:
-    ids = np.zeros((2, 32, 48), np.uint64)
-    for place, one in enumerate(FAR_IDS):
-        ids[:, 8:24, 16 * place : 16 * place + 12] = one
-    with h5py.File(tmp_path / "ids.h5", "w") as file:
-        file["labels"] = ids
-    assert measure(tmp_path / "ids.h5", "-o", tmp_path / "a.csv").exit_code == 0
-    assert [row["object"] for row in rows_of(tmp_path / "a.csv")] == [*map(str, FAR_IDS)]
+    for number, wanted in enumerate((FAR_IDS, range(2**63 + 1, 2**63 + 21))):
+        ids = np.zeros((2, 32, 16 * len(wanted)), np.uint64)
+        for place, one in enumerate(wanted):
+            ids[:, 8:24, 16 * place : 16 * place + 12] = one
+        path, table = tmp_path / f"{number}.h5", tmp_path / f"{number}.csv"
+        with h5py.File(path, "w") as file:
+            file["labels"] = ids
+        assert measure(path, "-o", table).exit_code == 0
+        assert [row["object"] for row in rows_of(table)] == [*map(str, wanted)]
 
 
 @pytest.mark.parametrize(
@@ -283,7 +285,9 @@ def test_no_file_is_replaced_unasked(labels: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="exists already"):
         measure(labels, "-o", table)
     twice = ("-o", table, "--json", tmp_path / "." / "a.csv")
-    for outputs, problem in ((twice, "named twice"), (("-o", labels), "not named as a table is")):
+    sheet = ("-o", tmp_path / "a.XLSX")
+    wrong = "not named as a table is"
+    for outputs, problem in ((twice, "named twice"), (("-o", labels), wrong), (sheet, wrong)):
         with pytest.raises(UserError, match=problem):
             measure(labels, "--overwrite", *outputs)
     assert labels.read_bytes() == before

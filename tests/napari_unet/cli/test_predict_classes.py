@@ -149,6 +149,7 @@ def test_zarr_gets_the_same_thresholds_and_goes_on_with_no_others(
     [
         (("--probability", "p.tif"), "and the probability is of one. Name it, such as --class"),
         (("--uncertainty", "u.csv"), "and the uncertainty is of one."),
+        (("--convention", "membrane"), "and the convention membrane is of one."),
         (("--threshold", "0.7"), "0.7 names none of them. Name a class: --threshold membrane=0.7."),
         (("--threshold", "nucleus=0.7"), "has no class nucleus. Name one of its classes: --thresh"),
         (("--threshold", "membrane=0.1,membranes=0"), "threshold of membranes is a second one."),

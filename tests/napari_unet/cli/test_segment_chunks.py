@@ -1,5 +1,6 @@
 """Neurons that go to .zarr: as the whole, and on from wherever a run was ended."""
 
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,12 +9,14 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from click import Command
 from click.testing import CliRunner, Result
 from distributed import LocalCluster
 from scipy import ndimage
 
-from napari_unet.cli import segment
+from napari_unet.cli import predict, segment
 from napari_unet.cli.stacks import chunked_neurons
+from napari_unet.prediction.chunk_prediction import ChunkPrediction
 from tests.faults.writing.killing import run_until_killed
 from training.errors import UserError
 from training.masks.pyramid import halve
@@ -22,9 +25,9 @@ WriteModel = Callable[..., Path]
 OPTIONS = ("--membranes", "dark", "--seeds", 0.3, "--link")
 
 
-def run(*arguments: object) -> Result:
+def run(*arguments: object, command: Command = segment.command) -> Result:
     given = [str(argument) for argument in arguments]
-    return CliRunner().invoke(segment.command, given, catch_exceptions=False)
+    return CliRunner().invoke(command, given, catch_exceptions=False)
 
 
 def files_below(folder: Path) -> list[Path]:
@@ -105,7 +108,7 @@ def test_a_slice_that_cant_be_read_costs_no_other(
     result = run(model, stack, "-o", output, *options)
     assert result.exit_code == 1
     assert "1 of 2 parts of" in result.output and "can't be predicted: slice 0" in result.output
-    assert [path.parent.name for path in tmp_path.glob("n.partial.work/slices/*/*")] == ["1"]
+    assert [path.parent.name for path in tmp_path.glob("n.partial.work/*/slices/*/*")] == ["1"]
     chunk.write_bytes(content)
     assert run(model, stack, "-o", output, *options).exit_code == 0
     expected, found = (
@@ -116,10 +119,66 @@ def test_a_slice_that_cant_be_read_costs_no_other(
     np.testing.assert_array_equal(found, expected)
 
 
+def test_what_was_begun_as_something_else_is_not_gone_on_with(
+    write_model: WriteModel, raw: Path, tmp_path: Path
+) -> None:
+    """Also after the folder that a message names was deleted, as it says."""
+    model, output, other = write_model(), tmp_path / "n.zarr", tmp_path / "other.zarr"
+    stack = zarr.open_array(raw, mode="r")[:, :200, :200]
+    array = zarr.create_array(other, shape=stack.shape, dtype=np.float32, chunks=(1, 200, 200))
+    array[:] = stack[:, ::-1]
+    array[1] = np.nan
+    assert run(model, other, "-o", output, command=predict.command).exit_code == 1
+    with pytest.raises(UserError, match=r"n\.partial\.zarr was begun by another command"):
+        run(model, raw, "-o", output, *OPTIONS)
+    assert not (tmp_path / "n.partial.work").exists()
+    shutil.rmtree(tmp_path / "n.partial.zarr")
+    assert run(model, other, "-o", output, *OPTIONS).exit_code == 1
+    array[:] = stack
+    with pytest.raises(UserError, match=r"begun of another stack.* delete that folder") as refused:
+        run(model, other, "-o", output, *OPTIONS)
+    shutil.rmtree(str(refused.value).split(" was begun")[0])
+    assert run(model, other, "-o", output, *OPTIONS).exit_code == 0
+    assert run(model, other, "-o", tmp_path / "whole.tif", *OPTIONS).exit_code == 0
+    found = zarr.open_array(output / "labels/n/0", mode="r")[:]
+    np.testing.assert_array_equal(found, tifffile.imread(tmp_path / "whole.tif"))
+
+
+@pytest.mark.parametrize("batch", [1, 2**24])
+def test_neurons_are_the_same_beside_the_prediction_and_after_it(
+    write_model: WriteModel,
+    raw: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    batch: int,
+) -> None:
+    """After it where the memory is not enough for both."""
+    monkeypatch.setattr(chunked_neurons, "_BATCH_PIXELS", batch)
+    model, options = write_model(), ("--region", ":,:300", *OPTIONS)
+    assert run(model, raw, "-o", tmp_path / "beside.zarr", *options).exit_code == 0
+    monkeypatch.setattr(ChunkPrediction, "bytes_needed", math.inf)
+    assert run(model, raw, "-o", tmp_path / "after.zarr", *options).exit_code == 0
+    beside, after = (
+        zarr.open_array(tmp_path / f"{name}.zarr/labels/{name}/0", mode="r")[:]
+        for name in ("beside", "after")
+    )
+    assert beside.max() > 10
+    np.testing.assert_array_equal(after, beside)
+
+
 def test_too_little_memory_is_refused(write_model: WriteModel, raw: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"Give more by --memory"):
         run(write_model(), raw, "-o", tmp_path / "n.zarr", "--memory", 0.3)
-    assert not (tmp_path / "n.zarr").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def test_nothing_is_left_of_a_stack_that_is_refused(
+    write_model: WriteModel, tmp_path: Path
+) -> None:
+    tifffile.imwrite(tmp_path / "raw.tif", np.full((2, 30, 40), np.nan, np.float32))
+    with pytest.raises(UserError, match="NaN"):
+        run(write_model(), tmp_path / "raw.tif", "-o", tmp_path / "n.zarr")
+    assert {path.name for path in tmp_path.iterdir()} == {"raw.tif", "model.onnx"}
 
 
 def test_workers_and_shares_find_the_same_neurons(

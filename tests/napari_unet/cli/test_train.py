@@ -187,6 +187,8 @@ def test_a_closed_terminal_stops_a_training_once(data: Path, tmp_path: Path) -> 
         (("--data", "data", "--config", "none.json"), "none.json can't be read"),
         (("--data", "data", "--config", "odd.json"), "odd.json: Unknown option: speed."),
         (("--data", "data", "--weights", "none.ckpt", "--out", "run"), "There is no checkpoint"),
+        (("--data", "data", "--weights", "odd.json", "--out", "run"), "is not a checkpoint"),
+        (("--pair", "blank.tif", "data/train-labels.tif"), "Each slice of"),
         (("--data", "data", "--weights", "data"), "data is not a run: it has no readable"),
         (("--data", "data", "--preset", "medical", "--weights", "starter"), "There is no starter"),
         (("--resume", "data"), "data is not a run: it has no readable config.json."),
@@ -198,12 +200,15 @@ def test_bad_input_gives_one_sentence(
     data: Path, tmp_path: Path, arguments: tuple[object, ...], message: str
 ) -> None:
     (tmp_path / "odd.json").write_text(json.dumps({"speed": 3}))
+    labels = tifffile.imread(data / "train-labels.tif")
+    tifffile.imwrite(tmp_path / "blank.tif", np.full_like(labels, 7), photometric="minisblack")
     before = sorted(path.name for path in data.iterdir())
     result = train(*arguments, folder=tmp_path)
     assert result.returncode == 2
     assert message in result.stderr
     assert "Traceback" not in result.stderr
     assert sorted(path.name for path in data.iterdir()) == before
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_image_with_nan_is_refused(data: Path, tmp_path: Path) -> None:

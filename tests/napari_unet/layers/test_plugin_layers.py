@@ -15,6 +15,7 @@ from napari_unet.layers.plugin_layers import (
     are_new_labels,
     is_mask,
     is_paintable_mask,
+    is_tissue,
     is_truth,
     role,
     why_not_paintable,
@@ -73,6 +74,13 @@ def test_stacks_of_any_reader_can_be_worked_on(layer: Image | Labels) -> None:
 )
 def test_a_layer_that_is_no_stack_is_told_why(layer: Image | Labels, reason: str) -> None:
     assert reason in why_not_stack(layer)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered in divide")  # napari's
+def test_a_stack_without_slices_is_told_from_others() -> None:
+    empty = Image(np.zeros((0, 8, 9), np.uint8), name="it")
+    assert why_not_stack(empty) == "'it' has no pixels: its shape is 0 x 8 x 9."
+    assert not is_tissue(empty)
 
 
 def test_labels_of_several_resolutions_are_judged_but_not_painted_on() -> None:

@@ -185,3 +185,9 @@ def test_connected_parts_are_those_of_scikit_image(values: tuple[int, int]) -> N
     parts = ConnectedParts(IdPages(classes.astype(np.uint8), "classes"))
     found = np.stack([parts[index] for index in range(len(parts))])
     assert np.array_equal(found, label(classes, connectivity=1))
+
+
+def test_ids_may_be_small_floats() -> None:
+    """NumPy 2 compares them in their own 16 bits."""
+    labels = np.arange(6, dtype=np.float16).reshape(1, 2, 3)
+    np.testing.assert_array_equal(IdPages(labels, "it")[0], labels[0])

@@ -35,6 +35,7 @@ KINDS = (
     "slices",
     "borders",
     "merged",
+    "drawn",
     "counts",
     "sums",
     "numbers",
@@ -60,6 +61,8 @@ def find(
         for index in range(len(probability)):
             merging.merge(index)
     for task in reversed(search.tasks):
+        search.draw(task)
+    for task in reversed(search.tasks if search.is_linked else []):
         search.count(task)
     for index in range(len(probability)):
         search.add_up(index)
@@ -249,8 +252,8 @@ def test_damaged_files_are_told_and_made_again(tmp_path: Path, kind: str, where:
     """Also where the file's list of arrays is whole, and one of them is not."""
     probability = tissue(size=64)
     how = learned() if kind in ("borders", "merged") else WATERSHED
-    expected, _ = find(tmp_path, probability, how, side=48)
-    path = next((tmp_path / kind / "1").iterdir())
+    expected, _ = find(tmp_path, probability, how, is_linked=True, side=48)
+    path = next((tmp_path / kind / "0").iterdir())
     content = bytearray(path.read_bytes())
     if where == "cut":
         del content[len(content) // 2 :]
@@ -262,11 +265,11 @@ def test_damaged_files_are_told_and_made_again(tmp_path: Path, kind: str, where:
         for other in tmp_path.glob(f"{later}/*/*.npz"):
             other.unlink()
     with pytest.raises(UserError, match=r"can't be read") as failure:
-        find(tmp_path, probability, how, side=48)
+        find(tmp_path, probability, how, is_linked=True, side=48)
     assert str(path) in failure.value.problem
     assert "Delete this file, and give the same command" in failure.value.remedy
     path.unlink()
-    found, _ = find(tmp_path, probability, how, side=48)
+    found, _ = find(tmp_path, probability, how, is_linked=True, side=48)
     np.testing.assert_array_equal(found, expected)
 
 

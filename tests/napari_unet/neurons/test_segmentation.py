@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_unet.neurons.region_borders import find_borders
+from napari_unet.neurons.region_borders import Borders, find_borders
 from napari_unet.neurons.region_merging import merge_regions
 from napari_unet.neurons.segmentation import (
     Segmentation,
@@ -111,6 +111,50 @@ def test_higher_thresholds_to_come_change_nothing() -> None:
         first, _ = merge_regions(900, borders, [threshold, 2.0])
         np.testing.assert_array_equal(alone, first)
         assert 1 < alone.max() < 900
+
+
+def merge_one_by_one(count: int, borders: Borders, threshold: float) -> list[int]:
+    """Merge the weakest border of all, and weigh all again: the regions' first neighbours."""
+    roots = np.arange(count + 1)
+    while True:
+        found: dict[tuple[int, int], tuple[float, int]] = {}
+        for low, high, strength, length in zip(*borders[:4], strict=True):
+            pair = tuple(sorted((int(roots[low]), int(roots[high]))))
+            before = found.get(pair, (0.0, 0))
+            found[pair] = before[0] + strength, before[1] + length
+        weak = [(s / n, *pair) for pair, (s, n) in found.items() if pair[0] != pair[1]]
+        mean, low, high = min(weak, default=(threshold, 0, 0))
+        if mean >= threshold:
+            return roots.tolist()
+        roots[roots == high] = low
+
+
+@pytest.mark.parametrize("has_ties", [False, True])
+def test_regions_are_merged_as_one_by_one(has_ties: bool) -> None:
+    """Also where borders are equally strong, and their order decides."""
+    rng = np.random.default_rng(0)
+    for count in (3, 12, 40):
+        pairs = np.unique(np.sort(rng.integers(1, count + 1, (3 * count, 2))), axis=0)
+        low, high = pairs[pairs[:, 0] < pairs[:, 1]].T
+        length = rng.integers(1, 5, len(low))
+        strength = length * rng.integers(0, 5 if has_ties else 2**20, len(low))
+        strength = strength / (5 if has_ties else 2**20)
+        borders = Borders(low, high, strength, length, np.zeros(len(low), np.float32))
+        found = merge_regions(count, borders, [0.3, 0.7])
+        for threshold, numbers in zip((0.3, 0.7), found, strict=True):
+            roots = merge_one_by_one(count, borders, threshold)
+            assert numbers.tolist() == np.unique(roots, return_inverse=True)[1].tolist()
+
+
+def test_borders_are_the_same_by_larger_numbers() -> None:
+    rng = np.random.default_rng(0)
+    regions = rng.integers(1, 30, (40, 50)).astype(np.int32)
+    probability = rng.random(regions.shape, np.float32)
+    found, others = find_borders(regions, probability), find_borders(regions + 70000, probability)
+    assert len(found.low) > 300
+    for name, expected in found._asdict().items():
+        more = 70000 if name in ("low", "high") else 0
+        np.testing.assert_array_equal(getattr(others, name) - more, expected)
 
 
 def test_numbers_are_unique_in_a_stack() -> None:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -188,6 +189,23 @@ def test_probabilities_of_other_bits_are_refused(
         run(*given, "--probability-dtype", "uint8")
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"), [("--submission", "p.zarr"), ("--probability", "m.zarr"), ("-o", "p.zarr")]
+)
+def test_results_of_another_kind_are_refused(
+    write_model: WriteModel, tissue: np.ndarray, tmp_path: Path, kind: str, name: str
+) -> None:
+    damaged = tissue[:, :200, :200].astype(np.float32)
+    damaged[1] = np.nan
+    given = (write_model(), write_zarr(tmp_path / "raw.zarr", damaged))
+    assert (
+        run(*given, "-o", tmp_path / "m.zarr", "--probability", tmp_path / "p.zarr").exit_code == 1
+    )
+    others = {"-o": tmp_path / "other.zarr"} | {kind: tmp_path / name}
+    with pytest.raises(UserError, match=r"\.zarr was begun as another kind of result"):
+        run(*given, *chain(*others.items()))
+
+
 def test_ctrl_c_says_how_to_go_on_and_two_runs_never_write_one_folder(
     write_model: WriteModel, tmp_path: Path
 ) -> None:
@@ -210,4 +228,5 @@ def test_a_slice_too_large_for_the_memory_is_refused(
     raw = write_zarr(tmp_path / "raw.zarr", tissue)
     with pytest.raises(UserError, match=r"takes about 0\.3 GiB .*Give more by --memory"):
         run(write_model(), raw, "-o", tmp_path / "m.zarr", "--memory", 0.2)
-    assert not (tmp_path / "m.partial.zarr").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"raw.zarr", "model.onnx"}
+    assert run(write_model(), raw, "-o", tmp_path / "m.zarr", "--memory", "nan").exit_code == 2

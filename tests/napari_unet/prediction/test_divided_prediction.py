@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -17,30 +18,37 @@ from click.testing import CliRunner, Result
 from distributed import LocalCluster
 
 from napari_unet.cli import predict
-from napari_unet.cli.stacks import chunks as chunks_by_workers
 from napari_unet.prediction.chunk_prediction import ChunkPrediction, Outcome
 from tests.terminal import interrupt, start_on_terminal
 from training.errors import UserError
+from training.files.atomic_files import UnwritableError
 from training.masks.shares import Share
 from training.masks.writer_choice import open_chunks
 
 WriteModel = Callable[..., Path]
 PROGRAM = Path(sys.executable).with_name("napari-unet")
-# A worker dies of slice 2, and the first one of slice 0 as well; each notes which it was given.
+# A worker dies of slice 1, and the first one of slice 4 as well; each notes which it was given.
 DEADLY = """
 import os, signal
-if os.environ.get("DEATHS") and "spawn_main" in " ".join(__import__("sys").orig_argv):
+program = " ".join(__import__("sys").orig_argv)
+if os.environ.get("DEATHS") and ("forkserver" in program or "spawn_main" in program):
     from napari_unet.prediction.chunk_prediction import ChunkPrediction
 
     def predict_batch(prediction, indices):
         with open(os.environ["DEATHS"], "a+") as file:
             file.seek(0)
-            if 2 in indices or (0 in indices and "0" not in file.read()):
+            if 1 in indices or (4 in indices and "4" not in file.read()):
                 print(*indices, file=file, flush=True)
                 os.kill(os.getpid(), signal.SIGKILL)
         return former(prediction, indices)
 
     former, ChunkPrediction.predict_batch = ChunkPrediction.predict_batch, predict_batch
+"""
+
+STARTING = """
+import os, sys
+if "forkserver" in " ".join(sys.orig_argv):
+    os.register_at_fork(after_in_child=lambda: print("a worker starts", flush=True))
 """
 
 
@@ -64,7 +72,7 @@ def processes_with(variable: str, value: str) -> list[psutil.Process]:
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("raw") / "raw.zarr"
-    stack = np.random.default_rng(0).integers(1, 255, (4, 300, 280), np.uint8)
+    stack = np.random.default_rng(0).integers(1, 255, (8, 300, 280), np.uint8)
     zarr.create_array(path, shape=stack.shape, dtype=stack.dtype, chunks=(1, 512, 512))[:] = stack
     return path
 
@@ -86,40 +94,43 @@ def test_a_worker_that_dies_costs_nothing_and_what_they_die_of_is_told(
     raw: Path,
     expected: dict[str, bytes],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     deaths = tmp_path / "deaths"
     (tmp_path / "sitecustomize.py").write_text(DEADLY)
-    monkeypatch.setattr(chunks_by_workers, "_LEAST_BATCHES", 1)  # so each is of two slices
-    with monkeypatch.context() as dying:
-        dying.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
-        dying.setenv("DEATHS", str(deaths))
-        result = run(model, raw, "-o", tmp_path / "m.zarr", "--workers", 2)
-    assert result.exit_code == 1
-    assert "slice 2, rows 0:300, columns 0:280: 3 workers died of it" in result.stderr
-    assert "1 of 4 parts" in result.stderr
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    result = subprocess.run(
+        [PROGRAM, "predict", model, raw, "-o", tmp_path / "m.zarr", "--workers", "2"],
+        env=os.environ | {"PYTHONPATH": path, "DEATHS": str(deaths)},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1
+    assert "slice 1, rows 0:300, columns 0:280: 3 workers died of it" in result.stderr
+    assert "1 of 8 parts" in result.stderr
     assert "Traceback" not in result.stdout + result.stderr
     assert "What the workers do: http://127.0.0.1:" in result.stdout
-    died = deaths.read_text().splitlines()
-    # Where it waited at a worker that died of the other batch, slice 2 is alone at once.
-    assert sorted(died) in (["0 1", "2", "2", "2 3"], ["0 1", "2", "2"])
+    assert sorted(deaths.read_text().splitlines()) == ["0 1", "1", "1", "4"]
 
     partial = tmp_path / "m.partial.zarr"
     kept = {path: path.stat().st_mtime_ns for path in partial.glob("labels/m/0/c/*/*/*")}
-    assert len(kept) == 3
-    result = run(model, raw, "-o", tmp_path / "m.zarr")
-    assert "Going on: 3 of 4 parts" in result.stdout
+    assert len(kept) == 7
+    again = run(model, raw, "-o", tmp_path / "m.zarr")
+    assert "Going on: 7 of 8 parts" in again.stdout
     assert chunks_of(tmp_path / "m.zarr") == expected
     for path, modified in kept.items():
         assert (tmp_path / "m.zarr" / path.relative_to(partial)).stat().st_mtime_ns == modified
 
 
-def fail_of_slice_2(prediction: ChunkPrediction, indices: Sequence[int]) -> Outcome:
-    if 2 in indices:
+def fail_of_slice_1(prediction: ChunkPrediction, indices: Sequence[int]) -> Outcome:
+    if 1 in indices:
         raise RuntimeError("bad luck")
     for _ in prediction.predict_slices(indices):
         pass
     return Outcome()
+
+
+def find_no_room(prediction: ChunkPrediction, indices: Sequence[int]) -> Outcome:
+    raise UnwritableError(Path("chunk"), OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
 
 def test_the_workers_of_a_running_cluster_predict(
@@ -134,18 +145,21 @@ def test_the_workers_of_a_running_cluster_predict(
         n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
     ) as cluster:
         address = cluster.scheduler_address
-        monkeypatch.setattr(chunks_by_workers, "_LEAST_BATCHES", 1)  # so each is of two slices
         result = run(model, raw, "-o", "m.zarr", "--scheduler", address)
         assert result.exit_code == 0, result.stderr
         with monkeypatch.context() as failing:
-            failing.setattr(ChunkPrediction, "predict_batch", fail_of_slice_2)
+            failing.setattr(ChunkPrediction, "predict_batch", fail_of_slice_1)
             failed = run(model, raw, "-o", "k.zarr", "--scheduler", address)
+        with monkeypatch.context() as failing:
+            failing.setattr(ChunkPrediction, "predict_batch", find_no_room)
+            with pytest.raises(UnwritableError, match="chunk can't be written: No space left"):
+                run(model, raw, "-o", "full.zarr", "--scheduler", address)
         damaged = tmp_path / "raw.zarr"
         zarr.create_array(damaged, shape=(2, 30, 40), dtype="f4", chunks=(1, 30, 40))[1] = np.nan
         result = run(model, damaged, "-o", "n.zarr", "--scheduler", address)
     assert chunks_of(tmp_path / "m.zarr") == expected
-    assert "1 of 4 parts" in failed.stderr
-    assert "slice 2, rows 0:300, columns 0:280: bad luck" in failed.stderr
+    assert "1 of 8 parts" in failed.stderr
+    assert "slice 1, rows 0:300, columns 0:280: bad luck" in failed.stderr
     assert result.exit_code == 1
     assert "slice 1, rows 0:30, columns 0:40: The image has NaN" in result.stderr
 
@@ -157,9 +171,9 @@ def test_shares_are_done_by_jobs_of_which_the_last_gives_the_name(
     result = run(*given, "--shard", "2/2")
     assert "slices of other shares are still missing" in result.stdout
     partial = tmp_path / "m.partial.zarr"
-    assert sorted(path.name for path in partial.glob("labels/m/0/c/*")) == ["1", "3"]
+    assert sorted(path.name for path in partial.glob("labels/m/0/c/*")) == ["1", "3", "5", "7"]
 
-    chunks = open_chunks(tmp_path / "m.zarr", (4, 300, 280), "uint8", is_label=True)
+    chunks = open_chunks(tmp_path / "m.zarr", (8, 300, 280), "uint8", is_label=True)
     with chunks.hold(Share(2, 2)):
         with pytest.raises(UserError, match=r"Another process is writing .*m\.partial\.zarr"):
             run(*given, "--shard", "2/2")
@@ -204,4 +218,18 @@ def test_ctrl_c_leaves_no_worker(
     assert code == 1
     assert "m.partial.zarr: the same command goes on there." in text
     assert "Traceback" not in text
+    assert processes_with("PREDICTION", str(tmp_path)) == []
+
+
+@pytest.mark.heavy
+def test_ctrl_c_while_workers_start_ends_them(
+    model: Path, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(STARTING)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    monkeypatch.setenv("PREDICTION", str(tmp_path))
+    given = (model, raw, "-o", tmp_path / "m.zarr", "--workers", "2")
+    terminal = start_on_terminal([PROGRAM, "predict", *given], until="a worker starts")
+    code, text = interrupt(terminal)
+    assert (code, "Aborted!" in text, "Traceback" in text) == (1, True, False)
     assert processes_with("PREDICTION", str(tmp_path)) == []

@@ -16,6 +16,7 @@ from napari_unet.layers.class_layers import (
     CLASSES_KEY,
     layer_thresholds,
 )
+from napari_unet.layers.unpredicted import note_unpredicted, unpredicted_slices
 from napari_unet.projects.layer_records import (
     add_layer,
     attributes_of,
@@ -45,15 +46,17 @@ def test_what_was_recorded_is_accepted() -> None:
     check_state(ProjectState(), DOCUMENT)
 
 
-def test_thresholds_of_classes_come_back_with_their_layer() -> None:
+def test_what_is_said_of_classes_comes_back_with_their_layer() -> None:
     layer = Labels(np.zeros((3, 4, 5), np.uint8))
     layer.metadata[CLASSES_KEY] = "membrane,nuclei"
     layer.metadata[CLASS_THRESHOLDS_KEY] = {"nuclei": 0.3}
+    note_unpredicted(layer, 3, [1])
     metadata = json.loads(json.dumps(metadata_of(layer)))
     record = LayerRecord(kind="labels", file=FILES["labels"], attributes={}, metadata=metadata)
     check_state(ProjectState(layers=(record,)), DOCUMENT)
     opened = add_layer(ViewerModel(), record, np.asarray(layer.data))
     assert layer_thresholds(opened) == {"nuclei": 0.3}
+    assert unpredicted_slices(opened) == [0, 2]
     opened.metadata[CLASSES_KEY] = "membrane,mitochondria"
     assert layer_thresholds(opened) == {}, "these are of other classes"
 
@@ -125,6 +128,7 @@ def test_a_view_that_no_window_has_is_reported(view: dict[str, Any]) -> None:
     [
         {"label_convention": "x"},
         {"corrected_slices": ["one"]},
+        {"unpredicted_slices": 3},
         {"class_thresholds": ["membrane"]},
         {"class_thresholds": {"membrane": 2.0}},
         {"class_thresholds": {"membrane": "high"}},

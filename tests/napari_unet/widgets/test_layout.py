@@ -18,6 +18,7 @@ from qtpy.QtWidgets import QApplication, QDockWidget, QLabel, QPushButton, QTabB
 
 from napari_unet.layers.plugin_layers import add_sparse_labels
 from napari_unet.settings import Settings, remember
+from napari_unet.widgets.common import dock as common_dock
 from napari_unet.widgets.common.dock import Dock, open_dock
 from tests.napari_unet.widgets.layout_faults import faults_of, tab_faults
 from training.config import preset_config
@@ -44,10 +45,13 @@ def window(
     tmp_path: Path,
     button: Button,
     qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Viewer]:
     """All docks, over a volume with labels, strokes and a mask, while a training is running."""
     runs = tmp_path / "runs"
     remember(Settings(runs_folder=str(runs)))
+    # The windows are larger than a tests' screen of twice the density.
+    monkeypatch.setattr(common_dock, "BESIDE", -max(SIZES)[0])
     for name in ("first", "second"):
         model = write_run(runs / name, is_running=False)
         model.onnx.write_bytes(write_model(fold=1).read_bytes())

@@ -166,6 +166,17 @@ def test_volumes_of_other_pixels_are_resampled_to_the_first_one_s(tmp_path: Path
     assert told.count("resampled") == 2
 
 
+def test_large_whole_numbers_are_resampled_with_their_contrast(tmp_path: Path) -> None:
+    """float32 has no numbers between these."""
+    images, ids = write_cells(tmp_path, "coarse", 80, 8)
+    pixels = tifffile.imread(images)
+    far = write_sized(tmp_path, "far", pixels + np.uint32(4 * 10**9), 8)
+    fine = write_cells(tmp_path, "fine", 160, 4)
+    near, moved = (load([fine, (path, ids)]).images[5] for path in (images, far))
+    assert moved.dtype == np.uint32
+    np.testing.assert_array_equal(moved - np.uint32(4 * 10**9), near)
+
+
 def test_volumes_too_far_apart_are_refused(tmp_path: Path) -> None:
     pairs = [write_cells(tmp_path, "fine", 40, 4), write_cells(tmp_path, "coarse", 44, 400)]
     with pytest.raises(UserError, match=r"coarse\.tif are 400 nm, .* 4 nm: too far apart"):

@@ -1,6 +1,7 @@
 import errno
 import fcntl
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -206,7 +207,11 @@ def test_pipes_and_devices_are_no_files(tmp_path: Path, follow_links: bool) -> N
     ],
 )
 def test_the_remedy_is_that_of_the_error(number: int, remedy: str) -> None:
-    assert remedy in UnwritableError(Path("file"), OSError(number, "no")).remedy
+    error = UnwritableError(Path("file"), OSError(number, "no"))
+    assert remedy in error.remedy
+    elsewhere = pickle.loads(pickle.dumps(error))
+    assert (type(elsewhere), str(elsewhere)) == (UnwritableError, str(error))
+    assert elsewhere.path == error.path
 
 
 @pytest.mark.parametrize("name", ["n" * 255, "é" * 127])

@@ -1,6 +1,7 @@
 import os
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -63,6 +64,15 @@ def test_pixels_of_16_bits_and_their_size(folder: Path, images: np.ndarray) -> N
 def test_colours_that_are_all_grey_are_read(folder: Path, images: np.ndarray, mode: str) -> None:
     Image.fromarray(images[0]).convert(mode).save(folder / "1.png")
     np.testing.assert_array_equal(read_stack(folder)[0], images[0])
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_colours_of_16_bits_are_refused(folder: Path, images: np.ndarray, channels: int) -> None:
+    """Pillow reads 8 of the bits, so that ids above 255 become others."""
+    page = np.repeat(images[0].astype(np.uint16)[..., np.newaxis] * 250, channels, axis=-1)
+    (folder / "1.png").write_bytes(imagecodecs.png_encode(page))
+    with pytest.raises(UserError, match=r"1\.png has 16 bits for each of its colours"):
+        read_stack(folder, "labels")
 
 
 def test_numbers_of_a_palette_are_kept(folder: Path, membrane: np.ndarray) -> None:

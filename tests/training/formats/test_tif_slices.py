@@ -103,3 +103,14 @@ def test_slices_in_one_page_are_not_decoded_before_there_is_memory_for_all(
     monkeypatch.setattr(tifffile.TiffPageSeries, "asarray", decode)
     with tifffile.TiffFile(path) as tif, pytest.raises(UserError, match="1440 bytes"):
         TifSlices(tif, path)
+
+
+def test_whole_numbers_of_24_bits_are_refused(tmp_path: Path) -> None:
+    """tifffile gives them times 256."""
+    path = tmp_path / "ids.tif"
+    tifffile.imwrite(path, np.ones((24, 60), np.uint8), metadata=None)
+    with tifffile.TiffFile(path, mode="r+") as file:
+        file.pages.first.tags["ImageWidth"].overwrite(20)
+        file.pages.first.tags["BitsPerSample"].overwrite(24)
+    with tifffile.TiffFile(path) as file, pytest.raises(UserError, match="whole numbers of 24"):
+        TifSlices(file, path)

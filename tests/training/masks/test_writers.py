@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -160,6 +161,9 @@ def test_labels_are_listed_and_keep_their_values(
 ) -> None:
     path = tmp_path / "a.zarr"
     write(path, probability, ome_zarr=version)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Zarr 3 has no specification of them
+        zarr.consolidate_metadata(path)  # what readers see in the place of the groups'
     numbers = np.arange(mask.size, dtype=np.uint32).reshape(SHAPE) // 5000
     write(path / "labels/mask", mask)
     write(path / "labels/neurons", numbers)
@@ -273,6 +277,9 @@ with open_writer(Path({str(tmp_path / "a.zarr")!r}), {SHAPE}, "uint8", is_label=
         ("none/a.h5/x", True, r"there is no folder"),
         ("text.h5/x", True, r"text\.h5 can't be read"),
         ("folder.zarr", True, r"is not a Zarr group"),
+        ("array.zarr", True, r"is not a Zarr group"),
+        ("array.zarr/labels/x", True, r"is not a Zarr group"),
+        ("group.zarr/labels/x", True, r"there is no folder \S+group\.zarr/labels"),
         ("links.h5/out/x", True, r"leads through out"),
         ("links.h5/group", True, r"is a group or a link"),
     ],
@@ -282,6 +289,9 @@ def test_what_can_t_be_written_is_refused(
 ) -> None:
     (tmp_path / "text.h5").write_text("text")
     (tmp_path / "folder.zarr").mkdir()
+    zarr.create_array(tmp_path / "array.zarr", shape=(1, 2, 3), dtype=np.uint8)
+    zarr.create_group(tmp_path / "group.zarr")
+    (tmp_path / "group.zarr" / "labels").write_text("a file in the way")
     with h5py.File(tmp_path / "links.h5", "w") as file:
         file["out"] = h5py.ExternalLink("other.h5", "/")
         file.create_group("group")

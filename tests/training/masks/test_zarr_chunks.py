@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numcodecs
@@ -91,6 +92,33 @@ def test_a_damaged_chunk_is_told(tmp_path: Path, damage: bytes) -> None:
         chunks.open({})
         chunks.write(0, (range(300), range(300)), page)
         (chunks.folder / "0" / "c" / "0" / "0" / "0").write_bytes(damage)
-    with pytest.raises(UserError, match=r"a\.partial\.zarr can't be read: "):
+    with pytest.raises(UserError, match=r"zarr/0/c/0/0/0 can't be read: .* Delete it"):
         chunks.write_levels(0)
     assert chunks.lacks_levels(0)
+    (chunks.folder / "zarr.json").write_bytes(damage)
+    with pytest.raises(UserError, match=r"a\.partial\.zarr can't be read: .* Delete it"):
+        chunks.read_record()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        ("shape", [2, 200, 300], "was begun with other pixels"),
+        ("data_type", "uint16", "was begun with other pixels"),
+        ("codecs", [], r"can't be read: .* Delete it"),
+        (
+            "chunk_grid",
+            {"name": "regular", "configuration": {"chunk_shape": [2, 300, 300]}},
+            "can't be read: its chunks are of several slices",
+        ),
+    ],
+)
+def test_other_arrays_are_not_gone_on_with(
+    tmp_path: Path, key: str, value: object, problem: str
+) -> None:
+    chunks = open_chunks(tmp_path / "a.zarr", (2, 300, 300), "uint8", is_label=False)
+    chunks.open({})
+    document = chunks.folder / "0" / "zarr.json"
+    document.write_text(json.dumps(json.loads(document.read_text()) | {key: value}))
+    with pytest.raises(UserError, match=rf"a\.partial\.zarr {problem}"):
+        chunks.open({})

@@ -52,6 +52,7 @@ def test_labels_in_a_wrong_orientation_are_questioned(
     asked = question(images, wrong)
     assert asked == f"The labels fit the images much better {mend}: is their orientation right?"
     assert question(255 - images, wrong) == asked  # of bright membranes
+    assert question(images + np.int64(2**32), wrong) == asked  # float32 has too few digits
     assert question(images, paint(wrong)) == asked
 
 

@@ -75,6 +75,13 @@ def test_smoothed_labels_are_cut_at_the_middle(membrane: Array) -> None:
     assert 2 * np.sum(found & membrane) / (found.sum() + membrane.sum()) > 0.9
 
 
+def test_probabilities_are_cut_at_a_half_however_sure_they_are(membrane: Array) -> None:
+    unsure = 0.7 * ndimage.gaussian_filter(np.where(membrane, 1.0, 0.0), (0, 0.8, 0.8))
+    meaning = LabelMeaning.of(unsure)
+    np.testing.assert_array_equal(meaning.read(unsure) == MEMBRANE, unsure > 0.5)
+    assert "cut at 0.5" in meaning.describe()[0]
+
+
 def test_negative_values_are_unknown(membrane: Array) -> None:
     labels = np.where(membrane, 1, 0).astype(np.int8)
     labels[:, :30] = -1
@@ -254,6 +261,13 @@ def test_a_share_that_is_unlikely_is_questioned(
     assert ("the convention membrane" in meaning.question) == bool(words)
 
 
+def test_the_rarer_of_two_kinds_is_questioned_where_both_are_frequent() -> None:
+    """Membranes that are drawn thick may be the more frequent kind."""
+    thick = np.random.default_rng(0).random((2, 60, 60)) < 0.55
+    question = LabelMeaning.of(thick.astype(np.uint8)).question
+    assert "45% is a lot of membrane" in question and "the convention membrane" in question
+
+
 def test_a_little_membrane_is_questioned(membrane: Array) -> None:
     little = np.zeros(membrane.shape, np.uint8)
     little[:, 3, :60] = 1
@@ -292,8 +306,8 @@ def test_what_is_no_number_of_a_cell_is_refused_as_such(membrane: Array) -> None
 
 
 def test_a_mask_of_one_value_is_called_a_mask(membrane: Array) -> None:
-    with pytest.raises(UserError, match="Give a mask with both"):
-        LabelMeaning.of(np.zeros_like(membrane), "it", LabelConvention.ISBI, is_mask=True)
+    with pytest.raises(UserError, match="Choose the mask's convention"):
+        LabelMeaning.of(np.zeros_like(membrane), "it", is_mask=True)
 
 
 def test_a_convention_that_is_asked_for_is_taken(membrane: Array, cells: Array) -> None:

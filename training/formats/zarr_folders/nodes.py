@@ -12,6 +12,15 @@ from training.formats.chunked_stack import unreadable
 DOCUMENTS = {"zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata"}
 """Files that are no chunks."""
 
+_WORDS = {
+    "z": ("depth", "plane", "slice"),
+    "y": ("height", "row"),
+    "x": ("width", "col", "column"),
+    "c": ("channel",),
+    "t": ("time",),
+}
+_LETTERS = {word: letter for letter, words in _WORDS.items() for word in words}
+
 
 @dataclass(frozen=True)
 class Node:
@@ -68,8 +77,16 @@ class Node:
 
 
 def axis_names(names: Any) -> tuple[str, ...]:
+    """Read the names of axes, as letters where these are what programs call z, y, x, c and t.
+
+    Raises
+    ------
+    ValueError
+        If they are no texts.
+    """
     if names is None or (isinstance(names, list) and all(map(_is_name, names))):
-        return tuple((name or "").lower() for name in names or ())
+        read = ((name or "").lower() for name in names or ())
+        return tuple(_LETTERS.get(name, name) for name in read)
     raise ValueError("the names of its axes are no texts")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ from training.formats.zarr_folders.nodes import DOCUMENTS, Node
 from training.stacks.sparse_labels import LabelNote
 
 _MOST_FOLDERS = 1000  # that are looked at for the only array
-_LETTERS = {"channel": "c", "time": "t"}
+_NUMBERED = re.compile(r"|dim_\d+")  # what xarray calls axes without names
 
 
 class ZarrStack(ArrayStack):
@@ -250,11 +251,11 @@ def _is_stack(node: Node) -> bool:
 
 def _find_axes(image: _Image, layout: ArrayLayout) -> GreyAxes:
     names = layout.names if image.level is None else image.level.names
-    if image.level is not None and len(names) != len(layout.shape):
+    if names and image.level is not None and len(names) != len(layout.shape):
         error = ValueError(f"its image has the axes {names!r:.50}, and it {len(layout.shape)}")
         raise unreadable(image.node.folder, error)
-    letters = "".join(_LETTERS.get(name, name if len(name) == 1 else "?") for name in names)
-    return find_grey_axes(layout.shape, letters, image.node.folder)
+    says_nothing = all(map(_NUMBERED.fullmatch, names))
+    return find_grey_axes(layout.shape, () if says_nothing else names, image.node.folder)
 
 
 def _most_bytes(layout: ArrayLayout) -> int:

@@ -37,7 +37,7 @@ class StackThere(Document):
     offset : (float, float, float)
         Where it begins along Z, Y and X, in nm.
     state : str
-        Changes with whatever is written to its files.
+        Changes with whatever is written to its files, and not where these are moved.
     """
 
     shape: tuple[int, int, int] = Field(strict=False)
@@ -142,7 +142,12 @@ async def _ask(store: Store, request: Mapping[str, Any]) -> Any:
     command = shlex.join(["-P", "-m", "training.describe_data", json.dumps(request)])
     script = f"""{scripts.activation(server.profile, source)}
 {scripts.python_of(server.profile)} {command}"""
-    printed = (await server.run(script, DESCRIBE_SECONDS)).rstrip().rpartition("\n")[2]
+    try:
+        printed = (await server.run(script, DESCRIBE_SECONDS)).rstrip().rpartition("\n")[2]
+    except CommandError as error:
+        name = server.profile.name
+        remedy = f"Test that server: napari-unet servers test {shlex.quote(name)}."
+        raise CommandError(error.problem, error.remedy or remedy) from error
     try:
         answer = parse_json(printed)
         if not isinstance(answer, dict):

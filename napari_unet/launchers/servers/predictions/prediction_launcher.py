@@ -14,6 +14,7 @@ from napari_unet.launchers.server_path import ServerPath
 from napari_unet.launchers.servers.event_loop import wait_for
 from napari_unet.launchers.servers.inputs import write_tif
 from napari_unet.launchers.servers.mirror import Mirror
+from napari_unet.launchers.servers.opening import ConnectionLostError
 from napari_unet.launchers.servers.predictions import scripts
 from napari_unet.launchers.servers.predictions.data_there import StackThere, describe_stack
 from napari_unet.launchers.servers.predictions.options_there import check_options, write_options
@@ -43,7 +44,6 @@ from napari_unet.launchers.servers.record import (
     update_record,
     write_record,
 )
-from napari_unet.launchers.servers.remote_files import CommandError
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
 from napari_unet.launchers.servers.store import Store
 from napari_unet.launchers.servers.working_folder import RunFolder
@@ -229,12 +229,15 @@ class PredictionLauncher(RemoteLauncher):
             str(folder.path),
             str(kept_path(folder)),
         )
-        await write_options(folder, arguments)
         try:
+            await write_options(folder, arguments)
             await self._begin_there(run, folder)
-        except CommandError:  # it has not begun
+        except ConnectionLostError as error:
+            remedy = f"{run.name} may have begun: predict again, which goes on with it."
+            raise ConnectionLostError(error.problem, remedy) from error
+        except UserError:
             if same is None:
-                await folder.remove()
+                await folder.give_up(read_record(run).run_id)
                 remove_folder(run.path)
             raise
         return Begun(run, found_offset, is_new=same is None)
@@ -274,15 +277,15 @@ class PredictionLauncher(RemoteLauncher):
                 continue
             if remote.profile.address != self.profile.address or known.request != wanted:
                 continue
-            if known.outcome == "finished":
-                return run
-            if known.outcome not in ("", *CAN_GO_ON):
+            if known.outcome == "stopped":
                 continue
             (folder,) = self._nodes_to_change(run)
             if not await folder.belongs_to(remote.run_id):
                 continue
             await self._look(run, again=True)  # killed or resumed since it was last asked for
             known = read_prediction(run)
+            if known.outcome == "finished" and not await _has_results(run, folder):
+                continue
             if known.outcome in ("", "finished"):
                 return run
             can_go_on = run if known.outcome in CAN_GO_ON else can_go_on
@@ -304,22 +307,22 @@ class PredictionLauncher(RemoteLauncher):
                 continue
             except OSError as error:
                 raise UnwritableError(named.path, error) from error
+            run_id = secrets.token_hex(16)
             try:
-                if await folder.claim():
-                    await self._write_records(named, folder, record)
+                if await folder.claim(run_id, 1):
+                    await self._write_records(named, folder, run_id, record)
                     return named, folder
             except BaseException:
+                await folder.give_up(run_id)
                 remove_folder(named.path)
                 raise
             remove_folder(named.path)
         raise UserError(f"{self.name} has a run {run.name} already.", "Predict again.")
 
     async def _write_records(
-        self, run: RunDirectory, folder: RunFolder, record: PredictionRecord
+        self, run: RunDirectory, folder: RunFolder, run_id: str, record: PredictionRecord
     ) -> None:
         """Write what is known of a prediction into its new folders."""
-        run_id = secrets.token_hex(16)
-        await folder.write_launch(run_id, 1)
         await folder.write(folder.prediction, record.to_json())
         profile = folder.server.profile.replace(devices=1, job_nodes=1)
         remote = RemoteRecord(profile=profile, run_id=run_id, devices=1, paths=(str(folder.path),))
@@ -361,7 +364,13 @@ class PredictionLauncher(RemoteLauncher):
     async def _find_outcome(self, run: RunDirectory, record: RemoteRecord) -> tuple[Outcome, str]:
         """Tell how a prediction ended, and why its queue ended it, if it did."""
         (folder,) = self._nodes_to_read(record)
-        outcome = scripts.outcome_of(await folder.server.run(scripts.how_it_ended(folder)))
+        printed = await folder.server.run(scripts.how_it_ended(folder))
+        outcome = scripts.outcome_of(printed)
+        if printed.strip() == scripts.GONE:
+            return outcome, (
+                f"Its folder on {self.name} is gone: another computer has brought its results "
+                "home, or somebody has deleted it. Predict again."
+            )
         queued = self._queued.get(run.path)
         job = queued.job if queued else None
         why = job.explain_end(self.name, "prediction") if job else None
@@ -378,3 +387,14 @@ class PredictionLauncher(RemoteLauncher):
                 raise UserError(
                     f"{self.name} no longer has the {kind} of {run.name}.", "Predict again."
                 )
+
+
+async def _has_results(run: RunDirectory, folder: RunFolder) -> bool:
+    """Whether all that a finished prediction brings home is there still, or here."""
+    async with folder.server.files() as files:
+        for kind in read_prediction(run).coming_home:
+            if not (
+                result_path(run, kind).exists() or await files.exists(result_path(folder, kind))
+            ):
+                return False
+    return True

@@ -7,19 +7,22 @@ import shlex
 from pathlib import PurePosixPath
 
 from napari_unet.launchers.servers.predictions.record import (
+    KINDS,
     Outcome,
     exit_code_path,
     kept_path,
     log_path,
+    result_path,
 )
 from napari_unet.launchers.servers.profile.profile import Profile
-from napari_unet.launchers.servers.scripts import activation, check_id, python_of
+from napari_unet.launchers.servers.scripts import CAN_DETACH, activation, check_id, python_of
 from napari_unet.launchers.servers.slurm import batch_script
 from napari_unet.launchers.servers.slurm.options import LIMIT_SIGNAL
 from training.devices.run_processes import RUN_MARK
 from training.runs.run_paths import RunPaths
 
 RemotePaths = RunPaths[PurePosixPath]
+GONE = "gone"
 _SIGNALS = 128  # exit codes above it are of processes that a signal ended
 # It waits for its command whatever asks that to end, and notes how it ended. Of what a person
 # stopped no slices are kept.
@@ -39,8 +42,9 @@ def start(
     """Start a prediction, or go on, in a session of its own, which outlives the connection."""
     return f"""
 {activation(profile, source)}
+{CAN_DETACH}
 cd -- {shlex.quote(str(run.path))} || return
-rm -f -- {exit_code_path(run).name}
+rm -f -- {_ending(run)}
 export {RUN_MARK}={check_id(run_id)}
 setsid nohup {_noting(profile, run, arguments)} >/dev/null 2>&1 &
 until grep -qsz '^{RUN_MARK}=' /proc/$!/environ || ! kill -0 $! 2>/dev/null; do sleep 0.05; done
@@ -60,7 +64,7 @@ def submit(
     script = f"""#!/bin/bash -l
 cd -- {shlex.quote(str(run.path))} || exit
 [ ! -e {run.stop_request.name} ] || exit
-rm -f -- {exit_code}
+rm -f -- {_ending(run)}
 trap : TERM {LIMIT_SIGNAL}
 activate() {{
 {activation(profile, source)}
@@ -71,6 +75,12 @@ export {RUN_MARK}={check_id(run_id)}
 exit "$(cat {exit_code})"
 """
     return batch_script.submit(options, run, log_path(run), run_id, script)
+
+
+def _ending(run: RemotePaths) -> str:
+    """Name what a prediction leaves in its folder that ends: also one that is killed just then."""
+    results = (result_path(run, kind) for kind in KINDS)
+    return shlex.join([path.name for path in (exit_code_path(run), *results)])
 
 
 def _noting(profile: Profile, run: RemotePaths, arguments: list[str]) -> str:
@@ -98,8 +108,9 @@ scancel --user="$(id -u)" --name={batch_script.job_name(check_id(run_id))}"""
 
 
 def how_it_ended(run: RemotePaths) -> str:
-    """Print the exit code, if there is one, and ``stop`` if it was asked to end."""
+    """Print the exit code, if there is one, ``stop`` if it was asked to end, ``gone`` if all is."""
     return f"""
+[ -d {shlex.quote(str(run.path))} ] || {{ echo {GONE}; return 0; }}
 cd -- {shlex.quote(str(run.path))} || return
 head -c 9 {exit_code_path(run).name} 2>/dev/null
 [ ! -e {run.stop_request.name} ] || echo stop
@@ -113,5 +124,5 @@ def outcome_of(printed: str) -> Outcome:
         return "finished"
     if "stop" in said:
         return "stopped"
-    was_killed = not said or (said[0].isdecimal() and int(said[0]) > _SIGNALS)
+    was_killed = said in ([], [GONE]) or (said[0].isdecimal() and int(said[0]) > _SIGNALS)
     return "interrupted" if was_killed else "failed"

@@ -99,8 +99,16 @@ def test_an_activation_that_fails_is_reported() -> None:
     text = facts(activation="bash: line 9: conda: command not found").split("@@cann")[0]
     python, *others = failing(text)
     assert python.text == "bash: line 9: conda: command not found."
-    assert "CANN" in [check.name for check in others]
-    assert len(others) == len(needed_packages()) + 1 + len(KERNEL_PACKAGES)
+    assert [check.name for check in others] == ["CANN"]
+
+
+def test_what_an_activation_says_is_told_where_packages_are_missing() -> None:
+    said = {"activation": "Welcome\nbash: line 9: ms/bin/activate: No such file or directory"}
+    assert failing(facts(**said)) == []
+    missing = {"package-scipy": "ModuleNotFoundError: No module named 'scipy'"}
+    activation, scipy = failing(facts(**said, **missing))
+    assert "it says: bash: line 9: ms/bin/activate: No such file" in activation.text
+    assert scipy.name == "scipy"
 
 
 def test_no_npus_means_the_cpu_unless_ascend_is_asked_for() -> None:
@@ -141,6 +149,7 @@ def test_a_python_without_packages_is_told_what_to_install(sshd: Sshd, tmp_path:
         ("boot a\nstarted-at a\nfree 0\nstep: 3", "training on lab ended. The disk is full"),
         ("boot a\nstarted-at a\nfree 9\nOSError: [Errno 28] No space left on device", "is full"),
         ("boot a\nstarted-at \nfree 9\nbash: There is no python on the PATH", "could not start"),
+        ("boot a\nstarted-at \nfree 9\nPython 3.9.2 is older than 3.11, or can't be run", "3.9.2"),
         ("boot a\nstarted-at a\nfree 9\nError: NPU 3 is busy. Wait.", "NPU 3 is busy. Wait."),
         ("boot a\nstarted-at a\nfree 9\nstep: 3", "were killed"),
     ],
@@ -150,6 +159,11 @@ def test_a_silent_end_is_explained(facts: str, sentence: str) -> None:
     assert event["kind"] == "failed"
     assert sentence in event["message"]
     assert event["remedy"]
+
+
+def test_a_run_of_which_nothing_is_known_did_not_begin() -> None:
+    event = ending_event("boot a\nstarted-at \nfree 9\n", "lab", has_begun=False)
+    assert event["kind"] == "failed" and "The run did not begin on lab." in event["message"]
 
 
 PAIR = {

@@ -77,6 +77,28 @@ def test_a_file_that_begins_again_is_copied_from_its_begin(
     assert run.device_log(0).read_bytes() == there.device_log(0).read_bytes()
 
 
+def test_nothing_comes_of_another_run_that_got_the_folder(
+    mirror: Mirror, there: RunDirectory, run: RunDirectory
+) -> None:
+    """The run was deleted there, and somebody began another one of its name."""
+    there.best.parent.mkdir()
+
+    def write(run_id: str) -> None:
+        (there.path / "launch.json").write_text(json.dumps({"id": run_id, "devices": 1}))
+        for path in (there.events, there.device_log(0), there.best):
+            path.write_text(lines_of(run_id, 2000))
+
+    write("id")
+    wait_for(mirror.copy_events())
+    wait_for(mirror.fetch_results())
+    write("other")
+    for fetch in (mirror.copy_events, mirror.fetch_results, lambda: mirror.copy_device_log(0)):
+        with pytest.raises(UserError, match="is another run's now"):
+            wait_for(fetch())
+    assert run.events.read_text() == run.best.read_text() == lines_of("id", 2000)
+    assert not run.device_log(0).exists() or not run.device_log(0).read_text()
+
+
 def test_several_commands_copy_a_log_once(
     sshd: Sshd, there: RunDirectory, run: RunDirectory
 ) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from tests.napari_unet.launchers.servers.loopback.quick_server import (
     quick_config,
     write_data,
 )
+from tests.napari_unet.launchers.servers.loopback.small_disk import small_disk
 from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 from tests.stack_files import read_pixel_size
 from training.config import preset_config
@@ -478,6 +480,96 @@ def test_a_start_that_fails_leaves_nothing_here(
     other.close()
 
 
+def test_of_starts_of_one_name_one_trains(
+    sshd: Sshd, launcher: RemoteLauncher, tmp_path: Path, data: Path
+) -> None:
+    """From several computers at the same moment, whose person has one account on the server."""
+    launchers = [RemoteLauncher(launcher.profile, tmp_path / name) for name in "abcd"]
+
+    def start(launcher: RemoteLauncher) -> RunDirectory | str:
+        try:
+            return launcher.start(quick_config(data, 10), "first")
+        except UserError as error:
+            return error.problem
+
+    with ThreadPoolExecutor() as threads:
+        found = list(threads.map(start, launchers))
+    (run,) = [each for each in found if isinstance(each, RunDirectory)]
+    assert found.count("loopback has a run first already.") == 3
+    follow_to_end(RunFollower(run, winner := launchers[found.index(run)]))
+    assert_complete(run, sshd, 10)
+    assert json.loads((sshd.work / "runs/first/launch.json").read_text())["id"] == (
+        read_record(run).run_id
+    )
+    assert [each for each in launchers if list(each.runs_folder.iterdir())] == [winner]
+    for each in launchers:
+        each.close()
+
+
+def test_a_start_that_fails_leaves_nothing_there(
+    sshd: Sshd, launcher: RemoteLauncher, data: Path
+) -> None:
+    """Of what was half made, as on a disk whose files are used up; what others have there stays."""
+    config = quick_config(data, 5)
+    with small_disk(sshd.work, "nr_inodes=10000"):
+        launcher.cancel(launcher.start(config, "earlier"), delete=True)
+        state = os.statvfs(sshd.work)
+        for more in (0, 1, 2, 3, 4):
+            used = state.f_files - state.f_ffree
+            subprocess.run(
+                ["mount", "-o", f"remount,nr_inodes={used + more}", sshd.work], check=True
+            )
+            with pytest.raises(UserError, match="The disk of loopback is full"):
+                launcher.start(config, "first")
+            assert not list((sshd.work / "runs").iterdir())
+    (sshd.work / "runs" / "first").mkdir(parents=True)
+    with pytest.raises(UserError, match="has a run first already"):
+        launcher.start(config, "first")
+    assert (sshd.work / "runs" / "first").exists()
+    assert not list(launcher.runs_folder.iterdir())
+
+
+OLD_PYTHON = """\
+#!/bin/sh
+case "$1" in
+  --version) echo Python 3.9.2 ;;
+  *) echo "Unknown option: -P" >&2; exit 2 ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            {"activate": "export PATH='{folder}':$PATH"},
+            "Python 3.9.2 is older than 3.11, or",
+        ),
+        ({"activate": "export PATH='{folder}/none'"}, "There is no python on the PATH."),
+        ({"activate": "export PATH='{folder}/few'"}, "There is no setsid on the PATH."),
+        ({"activate": "exit 3"}, "ended, perhaps by the command line that activates Python"),
+        ({"prefix": "no-apptainer exec"}, "no python on the PATH of what is run by no-apptainer"),
+    ],
+)
+def test_a_python_that_can_not_train_is_told_at_once(
+    sshd: Sshd, tmp_path: Path, data: Path, changes: dict[str, str], told: str
+) -> None:
+    """Then nothing is left, here or there."""
+    python = sshd.folder / "old" / "python"
+    python.parent.mkdir()
+    python.write_text(OLD_PYTHON)
+    python.chmod(0o755)
+    install_quick_python(few := python.parent / "few")
+    (few / "sh").symlink_to("/bin/sh")
+    given = {name: value.format(folder=python.parent) for name, value in changes.items()}
+    profile = sshd.profile(**given)
+    save_profile(profile)
+    launcher = RemoteLauncher(profile, tmp_path / "copies")
+    with closing(launcher), pytest.raises(UserError, match=told):
+        launcher.start(quick_config(data, 5), "first")
+    assert not list(sshd.work.glob("runs/*")) and not list(tmp_path.glob("copies/*"))
+
+
 def test_an_unreadable_stack_is_not_a_full_disk(
     launcher: RemoteLauncher, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -533,13 +625,7 @@ def test_nothing_is_copied_through_links_or_into_pipes(
 def test_a_full_disk_is_reported(
     sshd: Sshd, launcher: RemoteLauncher, data: Path, tmp_path: Path
 ) -> None:
-    sshd.work.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(sshd.work)]
-    if subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("a small disk can't be mounted here")
-    try:
+    with small_disk(sshd.work, "size=64k"):
         with pytest.raises(UserError, match="The disk of loopback is full"):
             launcher.start(quick_config(data, 1), "first")
         assert list((tmp_path / "copies").iterdir()) == []
-    finally:
-        subprocess.run(["umount", "-l", str(sshd.work)], check=True)

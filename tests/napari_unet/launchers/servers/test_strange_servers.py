@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import socket
 import subprocess
 import threading
@@ -14,12 +15,15 @@ from typing import Any
 import asyncssh
 import pytest
 
+from napari_unet.launchers.launcher import ignore_progress
 from napari_unet.launchers.servers import opening
 from napari_unet.launchers.servers.connection import Server
 from napari_unet.launchers.servers.event_loop import wait_for
 from napari_unet.launchers.servers.host_keys import ChangedHostKeyError, UnknownHostKeyError
 from napari_unet.launchers.servers.opening import ConnectionLostError
 from napari_unet.launchers.servers.profile.profile import Profile
+from napari_unet.launchers.servers.remote_files import CommandError
+from napari_unet.launchers.servers.store import Store
 from tests.napari_unet.launchers.servers.loopback.hostile_server import HostileServer
 from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 from training.errors import UserError
@@ -216,6 +220,36 @@ def test_a_login_that_leaves_nothing_for_bash_is_a_sentence(sshd: Sshd, profile:
     (sshd.login / ".bash_profile").write_text(profile + "\n")
     with pytest.raises(UserError, match="its login scripts read what is meant for bash, or end it"):
         wait_for(asyncio.wait_for(Server(sshd.profile()).run("true", timeout=10), 30))
+
+
+SFTP_SERVER = shutil.which("sftp-server", path="/usr/lib/openssh:/usr/libexec/openssh:/usr/lib/ssh")
+
+
+@pytest.mark.parametrize(
+    ("line", "bashrc", "told"),
+    [
+        ("MaxSessions 1", "", r"refuses a session: open failed\. Its sshd must"),
+        ("Subsystem other /bin/true", "", "refuses a session: Session request failed"),
+        ("ForceCommand echo restricted", "", "answers otherwise than by SFTP"),
+        ("ForceCommand internal-sftp", "", "failed: This service allows sftp connections only"),
+        (f"Subsystem sftp {SFTP_SERVER}", "echo Welcome", "answers otherwise than by SFTP"),
+        (f"Subsystem sftp {SFTP_SERVER}", "exit", "answers otherwise than by SFTP"),
+        (f"Subsystem sftp {SFTP_SERVER}", "echo Welcome >&2", ""),
+    ],
+)
+def test_what_a_server_does_not_allow_is_no_lost_connection(
+    sshd: Sshd, line: str, bashrc: str, told: str
+) -> None:
+    if SFTP_SERVER is None and "None" in line:
+        pytest.skip("OpenSSH's sftp-server is not installed: apt-get install openssh-sftp-server")
+    (sshd.login / ".bashrc").write_text(bashrc + "\n")
+    sshd.configure(line)
+    server = Server(sshd.profile())
+    if not told:
+        assert wait_for(Store.open(server, ignore_progress)).folder.path.name == "work"
+        return
+    with pytest.raises(CommandError, match=told):
+        wait_for(asyncio.wait_for(Store.open(server, ignore_progress), 30))
 
 
 @pytest.mark.parametrize("what", ["pipe", "folder"])

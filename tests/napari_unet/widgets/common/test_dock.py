@@ -23,7 +23,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_unet.widgets.common.dock import PLUGIN, Dock, open_dock
+from napari_unet.widgets.common import dock as common_dock
+from napari_unet.widgets.common.dock import PLUGIN, WIDTH, Dock, open_dock
 from tests.napari_unet.widgets.layout_faults import tab_faults
 
 NAMES = ("Project", "Annotate", "Train", "Runs", "Predict", "Correct", "Evaluate")
@@ -208,3 +209,25 @@ def has_tooltip(widget: QWidget, dock: QWidget) -> bool:
             return True
         widget = widget.parentWidget()
     return False
+
+
+def test_a_dock_scrolls_sideways_where_the_screen_is_narrow(
+    usual_window: Viewer, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, dock = usual_window.window.add_plugin_dock_widget(PLUGIN, "Train")
+    assert dock.minimumSizeHint().width() >= WIDTH
+    screen = usual_window.window._qt_window.screen().availableGeometry().width()
+    monkeypatch.setattr(common_dock, "BESIDE", screen - 260)  # as if no more were left of it
+    assert dock.minimumSizeHint().width() == 260 and dock.sizeHint().width() >= WIDTH
+    dock.updateGeometry()
+    usual_window.window.resize(900, 700)
+    qtbot.waitUntil(lambda: dock.width() < WIDTH)
+    bar = dock.horizontalScrollBar()
+    qtbot.waitUntil(bar.isVisible)
+
+    def is_seen_to_its_end() -> bool:
+        bar.setValue(bar.maximum())
+        right = dock.content.mapTo(dock.viewport(), QPoint(dock.content.width(), 0)).x()
+        return right == dock.viewport().width()
+
+    qtbot.waitUntil(is_seen_to_its_end)

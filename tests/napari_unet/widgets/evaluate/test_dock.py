@@ -33,6 +33,7 @@ from napari_unet.layers.plugin_layers import (
     add_probability,
     add_sparse_labels,
 )
+from napari_unet.layers.unpredicted import UNPREDICTED_KEY
 from napari_unet.widgets.evaluate.buttons import EvaluateButtons
 from napari_unet.widgets.evaluate.canvas import grid_shape
 from napari_unet.widgets.evaluate.dock import EvaluateDock
@@ -419,6 +420,13 @@ def test_slices_that_were_never_predicted_are_not_exported_unasked(
     in_dialogs: Callable[..., list[QDialog]],
 ) -> None:
     mask.data[[2, 3]] = 0
+    mask.metadata[UNPREDICTED_KEY] = [1, 2, 3]  # a person has painted on slice 1
+    mask.events.data(value=mask.data)
+    said = "Not counted, because it is not predicted: slice 2, 3."
+    qtbot.waitUntil(lambda: said in summary(dock))
+    assert column(dock, 0) == [0, 1, 4, 5, 6]
+    viewer.dims.set_current_step(0, 3)
+    assert on_canvas(viewer) == "slice 3   not predicted"
 
     def refuse(box: QDialog) -> None:
         assert box.text() == "5 of 7 slices are predicted."
@@ -448,8 +456,7 @@ def test_a_prediction_tells_which_slices_its_model_was_trained_on(
     button(predict, "Predict all slices").click()
     qtbot.waitUntil(lambda: button(predict, "Predict all slices").isVisibleTo(predict))
     if is_other_stack:
-        qtbot.waitUntil(lambda: "mean" in summary(dock))
-        assert column(dock, 0) == list(range(7))
+        qtbot.waitUntil(lambda: "mean" in summary(dock) and column(dock, 0) == list(range(7)))
     else:
         marks = ["○ 0", "○ 1", "● 2", "● 3", "○ 4", "● 5", "● 6"]
         qtbot.waitUntil(lambda: column(dock, 0) == marks)

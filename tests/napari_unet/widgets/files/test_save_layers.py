@@ -14,6 +14,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication, QMessageBox, QProgressDialog, QPushButton
 
 from napari_unet.layers.plugin_layers import add_mask, add_probability
+from napari_unet.layers.unpredicted import UNPREDICTED_KEY, note_unpredicted
 from napari_unet.stacks.napari_writer import OnSlice, write_labels
 from napari_unet.widgets.files.long_task import LongTask
 from napari_unet.widgets.files.save_dialog import suggested_file
@@ -170,9 +171,9 @@ def test_slices_that_were_never_predicted_are_not_saved_unasked(
     in_dialogs: Answer,
     save_as: Answer,
 ) -> None:
-    mask, probability = viewer.layers["tissue mask"], viewer.layers["probability"]
-    mask.data[[1, 2, 4]] = 0
-    probability.data[[1, 4]] = 0  # slice 2 is predicted, without any membrane
+    mask = viewer.layers["tissue mask"]
+    mask.data[[1, 2, 4]] = 0  # slice 2 is predicted, without any membrane
+    mask.metadata[UNPREDICTED_KEY] = [0, 1, 4]  # a person has painted on slice 0
     asked: list[str] = []
 
     def answer(reply: str) -> Callable[[QMessageBox], None]:
@@ -197,7 +198,7 @@ def test_slices_that_were_never_predicted_are_not_saved_unasked(
     in_dialogs(save_anyway)
     press("Save mask…")
     qtbot.waitUntil(target.exists)
-    probability.data[[1, 4]] = 0.1
+    note_unpredicted(mask, 7, range(7))
     other = tmp_path / "other.tif"
     save_as(other)
     press("Save probability…")

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QDialog, QFileDialog, QLabel, Q
 from skimage.measure import label, regionprops_table
 
 from napari_unet.layers.plugin_layers import add_class_labels
+from napari_unet.layers.unpredicted import UNPREDICTED_KEY, unpredicted_slices
 from napari_unet.measurement.tables import Table
 from napari_unet.widgets.common.layer_choice import LayerChoice
 from napari_unet.widgets.files import long_task
@@ -217,15 +218,18 @@ def test_a_mask_is_refused_and_its_parts_are_measured(
 def test_parts_of_classes_say_their_class(
     dock: MeasureDock, viewer: Viewer, button: Button, qtbot: QtBot
 ) -> None:
-    labels = np.zeros((3, 24, 24), np.uint8)
-    labels[:2, 2:6, 2:6], labels[1:, 12:20, 12:20], labels[:, 2:4, 12:16] = 2, 1, 2
+    labels = np.zeros((5, 24, 24), np.uint8)
+    labels[:2, 2:6, 2:6], labels[1:3, 12:20, 12:20], labels[:3, 2:4, 12:16] = 2, 1, 2
     classes = LabelClasses.parse("membrane,mitochondria")
     viewer.layers.clear()
     add_class_labels(viewer, labels, viewer.add_image(labels, scale=NM), "classes", classes)
+    viewer.layers["classes"].metadata[UNPREDICTED_KEY] = [0, 3, 4]
     table = measure(dock, button, qtbot)
+    assert "Slices 3 and 4 of 'classes' are not predicted, and look empty." in said(dock)
+    assert unpredicted_slices(viewer.layers["classes parts"]) == [0, 3, 4]
     assert texts(table, "class") == ["mitochondria", "mitochondria", "membrane"]
     assert choice(dock, "Objects").currentText() == "connected parts", "chosen by itself"
-    assert "membrane: 1 (7.4%), mitochondria: 2 (3.2%)" in said(dock)
+    assert "membrane: 1 (4.4%), mitochondria: 2 (1.9%)" in said(dock)
     header: Any = table.horizontalHeader()
     place = QPoint(header.sectionViewportPosition(2) + 10, header.height() // 2)
     qtbot.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, pos=place)

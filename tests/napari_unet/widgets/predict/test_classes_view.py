@@ -3,6 +3,7 @@
 import csv
 import threading
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,16 @@ import numpy as np
 import pytest
 from napari import Viewer
 from napari.layers import Labels
+from napari.utils.notifications import notification_manager
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QPoint, QPointF, Qt, QTimer
 from qtpy.QtGui import QWheelEvent
-from qtpy.QtWidgets import QApplication, QCheckBox, QLabel
+from qtpy.QtWidgets import QApplication, QCheckBox, QDialog, QLabel, QTableView
 from superqt import QLabeledDoubleSlider
 
 from napari_unet.layers.class_layers import layer_classes, layer_thresholds
 from napari_unet.layers.plugin_layers import add_class_labels
+from napari_unet.layers.unpredicted import unpredicted_slices
 from napari_unet.prediction.class_prediction import predict_classes
 from napari_unet.prediction.predictor import load_predictor
 from napari_unet.widgets.common import background
@@ -25,6 +28,7 @@ from napari_unet.widgets.predict import classes_view
 from napari_unet.widgets.predict.dock import PredictDock
 from tests.napari_unet.class_model import CLASSES, write_class_model
 from tests.napari_unet.widgets.layout_faults import faults_of
+from training.errors import UserError
 from training.label_classes import LabelClasses
 from training.metrics.class_metrics import class_overlap
 
@@ -251,36 +255,111 @@ def test_thresholds_are_those_of_the_next_prediction_and_are_found_with_the_laye
     assert not row_of(new, "membrane")[0].isChecked()
 
 
-def test_a_dock_that_is_closed_while_classes_are_predicted_ends_that(
-    viewer: Viewer,
-    dock: PredictDock,
-    model: Path,
-    qtbot: QtBot,
-    button: Button,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    goes_on, has_ended = threading.Event(), threading.Event()
+@pytest.fixture
+def goes_on(dock: PredictDock, model: Path, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Until it is set, a prediction of classes waits after each slice."""
+    event = threading.Event()
 
     def predict_slowly(*given: Any) -> Iterator[int]:
-        try:
-            for index in predict_classes(*given):
-                yield index
-                goes_on.wait(60)
-        finally:
-            has_ended.set()
+        for index in predict_classes(*given):
+            yield index
+            event.wait(60)
 
     monkeypatch.setattr(classes_view, "predict_classes", predict_slowly)
     dock.use_model(model)
+    return event
+
+
+def test_a_dock_that_is_closed_while_classes_are_predicted_ends_that(
+    viewer: Viewer, dock: PredictDock, goes_on: threading.Event, qtbot: QtBot, button: Button
+) -> None:
     qtbot.waitUntil(lambda: button(dock, PREDICT).isVisibleTo(dock))
     qtbot.mouseClick(button(dock, PREDICT), LEFT)
     qtbot.waitUntil(lambda: "1 of 7" in texts(dock))
     with qtbot.waitSignal(dock.destroyed):
         QTimer.singleShot(0, lambda: viewer.window.remove_dock_widget(dock))
     goes_on.set()
-    qtbot.waitUntil(lambda: has_ended.is_set() and not background._working)
+    qtbot.waitUntil(lambda: not background._working)
     layer = viewer.layers["tissue classes"]
     done = [page.any() for page in layer.data].count(True)
     assert 0 < done < len(layer.data), "what was done is kept"
+
+
+def test_classes_that_were_cancelled_say_which_slices_are_missing(
+    viewer: Viewer,
+    dock: PredictDock,
+    goes_on: threading.Event,
+    qtbot: QtBot,
+    button: Button,
+    tmp_path: Path,
+    in_dialogs: Callable[..., list[QDialog]],
+) -> None:
+    viewer.window._qt_window.resize(1280, 800)
+    viewer.dims.set_current_step(0, 0)
+    qtbot.waitUntil(lambda: button(dock, PREDICT).isVisibleTo(dock))
+    qtbot.mouseClick(button(dock, PREDICT), LEFT)
+    qtbot.waitUntil(lambda: "1 of 7" in texts(dock))
+    layer = viewer.layers["tissue classes"]
+    assert unpredicted_slices(layer) == [1, 2, 3, 4, 5, 6]
+    qtbot.mouseClick(button(dock.findChild(classes_view.ClassesView), "Cancel"), LEFT)
+    goes_on.set()
+    qtbot.waitUntil(lambda: "Ended after" in texts(dock))
+    missing = unpredicted_slices(layer)
+    assert missing == [index for index, page in enumerate(layer.data) if not page.any()]
+    assert "are not predicted, and look empty." in texts(dock)
+    qtbot.waitUntil(lambda: row_faults(dock) == [])  # when it is laid out
+    truth = np.ones_like(layer.data)
+    truth[:, :9] = 2
+    classes = LabelClasses.parse(CLASSES)
+    add_class_labels(viewer, truth, viewer.layers["tissue"], "truth", classes)
+    _, evaluate = viewer.window.add_plugin_dock_widget("napari-unet-mindspore", "Evaluate")
+    qtbot.waitUntil(lambda: "Not counted, because it is not predicted" in texts(evaluate))
+    done = 7 - len(missing)
+    assert evaluate.findChild(QTableView).model().rowCount() == done
+
+    def refuse(box: QDialog) -> None:
+        assert f"{done} of 7 slices are predicted." == box.text()
+        assert "as if they were background" in box.informativeText()
+        button(box, "Cancel").click()
+
+    answered = in_dialogs(refuse)
+    button(evaluate, "Export…").click()
+    qtbot.waitUntil(lambda: len(answered) == 1)
+    viewer.layers.selection = {layer}
+    layer.save(str(tmp_path / "classes.tif"), plugin="napari-unet-mindspore")
+    told = [notice.message for notice in notification_manager.records]
+    assert any("classes.tif is saved. Slices" in message for message in told)
+
+
+def test_what_ends_a_prediction_is_said_and_nothing_of_a_layer_that_is_gone(
+    viewer: Viewer,
+    dock: PredictDock,
+    model: Path,
+    images: np.ndarray,
+    qtbot: QtBot,
+    button: Button,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def predict_two(*given: Any) -> Iterator[int]:
+        yield from islice(predict_classes(*given), 2)
+        raise UserError("The device is gone.")
+
+    viewer.dims.set_current_step(0, 0)
+    dock.use_model(model)
+    qtbot.waitUntil(lambda: button(dock, PREDICT).isVisibleTo(dock))
+    with monkeypatch.context() as patch:
+        patch.setattr(classes_view, "predict_classes", predict_two)
+        button(dock, PREDICT).click()
+    qtbot.waitUntil(button(dock, PREDICT).isEnabled)
+    assert "The device is gone." in texts(dock)
+    assert unpredicted_slices(viewer.layers["tissue classes"]) == [2, 3, 4, 5, 6]
+    viewer.layers.clear()
+    viewer.add_image(images, name="other")
+    qtbot.waitUntil(lambda: button(dock, PREDICT).isVisibleTo(dock))
+    button(dock, PREDICT).click()
+    qtbot.waitUntil(lambda: "All classes of 7 slices" in texts(dock))
+    viewer.layers.clear()
+    assert "All classes" not in texts(dock)
 
 
 def test_a_model_of_membranes_has_no_such_button(

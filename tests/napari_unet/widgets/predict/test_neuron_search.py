@@ -8,6 +8,7 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtWidgets import QPushButton
 
 from napari_unet.layers.plugin_layers import NEURONS, role
+from napari_unet.layers.unpredicted import unpredicted_slices
 from napari_unet.neurons.segmentation import Segmentation, segment_slice
 from napari_unet.widgets.predict.neuron_search import NeuronSearch
 from napari_unet.widgets.predict.predicted_layers import PredictedLayers
@@ -56,7 +57,7 @@ def test_neurons_are_found_in_a_layer_of_their_own(
     layer = canvas.layers["tissue neurons"]
     assert role(layer) == NEURONS
     np.testing.assert_array_equal(layer.data[0], segment_slice(walls, Segmentation(threshold=0.4)))
-    assert not layer.data[1].any()
+    assert not layer.data[1].any() and unpredicted_slices(layer) == [1]
     find(search, qtbot)
     assert len(canvas.layers) == 4, "the same layer is filled again"
 

@@ -120,6 +120,37 @@ def test_the_translations_of_a_level_and_of_all_are_where_it_begins(
         assert stack.offset == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    "names, pixels",
+    [
+        (("dim_0", "dim_1", "dim_2"), STACK),
+        (("width", "height", "depth"), STACK.T),
+        (("plane", "row", "col"), STACK),
+        (("x", "y", "sample", "angle"), STACK[0].T[..., None, None]),
+    ],
+)
+def test_names_of_axes_are_those_of_programs(
+    tmp_path: Path, names: tuple[str, ...], pixels: NDArray[np.uint8]
+) -> None:
+    for version in (2, 3):
+        path = tmp_path / f"{version}.zarr"
+        is_old = version == 2  # where names are xarray's attribute
+        options = {"attributes": {"_ARRAY_DIMENSIONS": names}} if is_old else {}
+        write_array(path, pixels, version, **options, dimension_names=None if is_old else names)
+        stack = read_stack(path)
+        np.testing.assert_array_equal(stack, STACK[: len(stack)])
+    write_array(tmp_path / "a.zarr", STACK, 3, dimension_names=("angle", "y", "x"))
+    with pytest.raises(OtherImageError, match=r"along an axis 'angle' \(axes angle, y, x,"):
+        open_stack(tmp_path / "a.zarr")
+
+
+def test_axes_of_the_first_versions_have_no_names(tmp_path: Path) -> None:
+    write_array(tmp_path / "a.zarr" / "0", STACK[None, None], 2)
+    write_multiscales(tmp_path / "a.zarr", [{"datasets": [{"path": "0"}]}], "0.4")
+    np.testing.assert_array_equal(read_stack(tmp_path / "a.zarr"), STACK)
+    assert open_stack(tmp_path / "a.zarr").pixel_size is None
+
+
 def test_images_of_2_axes_are_one_slice(tmp_path: Path) -> None:
     write_ome(tmp_path / "a.zarr", [STACK[0]], axes="yx", sizes=(4, 4))
     np.testing.assert_array_equal(read_stack(tmp_path / "a.zarr"), STACK[:1])

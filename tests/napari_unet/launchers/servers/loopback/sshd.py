@@ -87,6 +87,16 @@ class Sshd:
         }
         return Profile(**options)
 
+    def configure(self, line: str) -> None:
+        """Start again with a line of ``sshd_config`` in the place of those of its keyword."""
+        keyword = line.split()[0]
+        others = self._config.read_text().splitlines()
+        kept = [other for other in others if not other.startswith(keyword)]
+        self.stop()
+        self._wait_until_its_port_is_free()
+        self._config.write_text("\n".join([line, *kept, ""]))
+        self.start()
+
     def known_hosts_line(self) -> str:
         kind, key, *_ = (self.host_key.parent / "host_key.pub").read_text().split()
         return f"[{self.address}]:{self.port} {kind} {key}\n"
@@ -136,5 +146,14 @@ class Sshd:
                 socket.create_connection((self.address, self.port), timeout=5).close()
                 return
             except ConnectionRefusedError:
+                assert time.monotonic() < deadline, (self.folder / "sshd.log").read_text()
+                time.sleep(0.02)
+
+    def _wait_until_its_port_is_free(self) -> None:
+        """A process that was begun for a connection may still listen, too."""
+        deadline = time.monotonic() + 20
+        with contextlib.suppress(ConnectionRefusedError):
+            while True:
+                socket.create_connection((self.address, self.port), timeout=5).close()
                 assert time.monotonic() < deadline, (self.folder / "sshd.log").read_text()
                 time.sleep(0.02)

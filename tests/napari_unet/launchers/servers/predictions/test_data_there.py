@@ -68,9 +68,11 @@ def test_what_is_wrong_with_data_there_is_a_sentence(
         (f"--image=lab:{there}/train-volume.tif", f"--labels={local}/train-labels.tif"): (
             "in several places: lab and this machine"
         ),
+        ("--data=lab:data",): "lab:data is not an absolute path on lab.",
+        ("--data=data", "--out=lab:/runs/b"): "lab:/runs/b is on a server, and a run, or its copy",
         ("--data=elsewhere:/data",): "The data are on elsewhere. Train there: --remote elsewhere.",
     }.items():
-        refused = type_in("train", *options, "--remote=lab", "--out=runs/first")
+        refused = type_in("train", "--remote=lab", "--out=runs/first", *options)
         assert refused.code == 2 and told in refused.errors, refused
     here = type_in("train", f"--data=lab:{there}", "--out=runs/first")
     assert here.code == 2 and "The data are on lab. Train there: --remote lab." in here.errors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,12 @@ from napari_unet.launchers.servers.profiles import remove_profile
 from napari_unet.neurons.linking import StackLinker
 from napari_unet.neurons.segmentation import Segmentation, find_neurons
 from tests.napari_unet.launchers.servers.loopback.begun_command import PROGRAM, begun, read_until
+from tests.napari_unet.launchers.servers.loopback.small_disk import small_disk
 from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
 from tests.napari_unet.launchers.servers.predictions.conftest import TypeIn
 from tests.stack_files import read_pixel_size
 from tests.terminal import on_terminal
+from training.devices.run_processes import kill_processes
 from training.errors import UserError
 from training.formats.pixel_size import PixelSize
 from training.masks.writer_choice import write_stack
@@ -123,6 +126,8 @@ def test_a_killed_prediction_goes_on_where_it_was(
     assert "predict again: it goes on after the slices that are done." in killed.errors
     name = name_there(sshd)
     assert not (folder / "mask.tif").exists() and not list(there.glob("probability*"))
+    # As one leaves it that is killed after its results have their names, and before it says so.
+    (sshd.work / "runs" / name / "mask.tif").write_text("a mask")
     hold = sshd.work.with_name("hold-slice")
     deadly.unlink()
     hold.write_text("5")
@@ -175,6 +180,7 @@ def test_a_killed_prediction_is_resumed_by_its_name(
     predicted = [line for line in printed if line.startswith("predicting")]
     assert predicted == [f"predicting slice {index}" for index in range(6)]
     assert "It has finished." in type_in("predict", "--resume", name).errors
+    assert type_in("stop", name).output == f"{name} has ended before: it is finished.\n"
     assert "Give no other option" in type_in("predict", "--resume", name, "--tta").errors
     trained = type_in("train", "--resume", f"runs/{name}").errors
     assert f"napari-unet predict --resume {name}" in trained
@@ -197,7 +203,7 @@ def test_a_prediction_whose_files_are_gone_or_damaged_is_resumed_once_they_are_b
     name = name_there(sshd)
     (model,) = (sshd.work / "store").iterdir()
     for gone, shown, remedy in (
-        (there, f"{stack}/raw, the stack", f"Put it there again and resume {name}"),
+        (stack, f"{stack}/raw, the stack", f"Put it there again and resume {name}"),
         (model, f"{model}, the model", f"Give the command that began {name} again"),
     ):
         gone.rename(sshd.folder / "elsewhere")
@@ -322,6 +328,54 @@ def test_a_stack_of_another_format_and_a_model_are_sent(
     assert not list((folder / "runs").iterdir())
 
 
+@pytest.mark.parametrize("gone", ["", "mask.tif"])
+def test_what_was_deleted_on_the_server_is_predicted_anew(
+    sshd: Sshd, folder: Path, type_in: TypeIn, lab: Profile, gone: str
+) -> None:
+    request = PredictionRequest(starter_path(), folder / "stack.tif", {"mask": ""})
+    launcher = PredictionLauncher(lab, folder / "runs")
+    first = launcher.predict(request, "first").run
+    while launcher.state(first).status != "finished":
+        launcher.refresh(first)
+    launcher.close()
+    there = sshd.work / "runs" / "first" / gone
+    there.rename(sshd.folder / "deleted")
+    lost = type_in("fetch", "first")
+    assert lost.code == 2 and "lab no longer has the mask of first. Predict again." in lost.errors
+    done = type_in("predict", "starter", "stack.tif", "--remote=lab", "-o", "mask.tif")
+    assert done.code == 0 and "Going on" not in done.output, done
+    assert (folder / "mask.tif").exists()
+
+
+def test_a_folder_that_vanishes_from_the_server_is_told(
+    sshd: Sshd, folder: Path, type_in: TypeIn, lab: Profile
+) -> None:
+    """As where another computer brings the results home, which removes it."""
+    sshd.work.with_name("hold-slice").write_text("2")
+    with begun(folder, "predict", "starter", "stack.tif", "--remote=lab", "-o", "m.tif") as process:
+        read_until(process, "2 of 6 slices")
+        name = name_there(sshd)
+        (sshd.work / "runs" / name).rename(sshd.folder / "elsewhere")
+        kill_processes(json.loads((sshd.folder / "elsewhere" / "launch.json").read_text())["id"])
+        read_until(process, "Error: On lab: Its folder on lab is gone: another computer has")
+        assert process.wait() == 1
+    assert type_in("runs").output.split() == [name, "interrupted", "2/6", "lab"]
+
+
+def test_all_results_come_home_or_none(sshd: Sshd, folder: Path, type_in: TypeIn) -> None:
+    """The same command goes on where there is room for all of them."""
+    command = ("predict", "starter", "stack.tif", "--remote=lab", "-o", "small/mask.tif")
+    command += ("--probability", "small/probability.tif")
+    with small_disk(folder / "small", "size=12k"):
+        full = type_in(*command)
+        assert full.code == 2 and "probability.tif can't be written: No space" in full.errors
+        assert not list((folder / "small").iterdir())
+    name = name_there(sshd)
+    done = type_in(*command)
+    assert done.code == 0 and f"Going on: the prediction is {name}" in done.output
+    assert len(list((folder / "small").iterdir())) == 2
+
+
 def test_neurons_are_found_here(folder: Path, type_in: TypeIn) -> None:
     done = type_in("segment", "starter", "stack.tif", "--remote=lab", "-o", "neurons.tif", "--link")
     assert done.code == 0, done
@@ -390,6 +444,15 @@ def test_what_is_on_the_server_stays_there(sshd: Sshd, folder: Path, type_in: Ty
         (
             ("stack.tif", "lab:/a.tif", "--remote=lab", "-o", "lab:/masks"),
             "Results of many stacks can't stay on a server.",
+        ),
+        (("stack.tif", "--remote=lab", "-o", "lab:/masks"), "lab:/masks does not name the file"),
+        (
+            ("stack.tif", "--remote=lab", "-o", "lab:m.tif"),
+            "lab:m.tif is not an absolute path on lab",
+        ),
+        (
+            ("lab:~/a.tif", "-o", "m.tif"),
+            "lab:~/a.tif is not an absolute path on lab. Give the whole",
         ),
         (("C:\\data\\a.tif", "--remote=lab", "-o", "m.tif"), "C:\\data\\a.tif"),
     ],

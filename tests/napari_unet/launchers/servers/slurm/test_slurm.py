@@ -169,7 +169,7 @@ def test_two_nodes_of_a_job_train_one_model(wide_login: Sshd, tmp_path: Path) ->
 
 
 def test_what_slurm_would_refuse_is_told_before_and_can_be_mended(
-    launcher: RemoteLauncher, tmp_path: Path
+    launcher: RemoteLauncher, login: Sshd, tmp_path: Path
 ) -> None:
     good = launcher.profile
     wrong = good.replace(partition="gpu")
@@ -184,8 +184,8 @@ def test_what_slurm_would_refuse_is_told_before_and_can_be_mended(
     config = quick_config(write_data(tmp_path / "data"), 3)
     with pytest.raises(UserError, match="Invalid partition"):
         launcher.start(config, "first")
+    assert not list(login.work.glob("runs/*")) and not list(tmp_path.glob("copies/*"))
     save_profile(good)
-    run = RunDirectory(tmp_path / "copies" / "first")
-    launcher.resume(run)
+    run = launcher.start(config, "first")
     follow_to_end(follower := RunFollower(run, launcher))
     assert follower.status == "finished"
