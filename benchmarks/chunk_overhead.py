@@ -39,10 +39,10 @@ def run(settings: Settings) -> list[Table]:
         raw = write_linked_zarr(folder / "raw.zarr", slices, SIDE, pages)
         # None is deleted before the end: after that ext4 takes longer to make others.
         outputs = (folder / f"mask-{number}.zarr" for number in count())
-        tiles = _record_tiles(predictor, raw, outputs)
+        tiles = _record_tiles(predictor, raw, next(outputs))
         ways: dict[str, Callable[[], Any]] = {
             "the network's tiles alone": partial(_compute, predictor, tiles),
-            "prediction to .zarr": partial(_predict, predictor, raw, outputs),
+            "prediction to .zarr": partial(_predict_next, predictor, raw, outputs),
         }
         found = _measure_in_turn(ways, settings.repetitions(REPETITIONS))
         alone = found["the network's tiles alone"]
@@ -80,12 +80,16 @@ def _measure_in_turn(
     }
 
 
-def _predict(predictor: Predictor, raw: Path, outputs: Iterator[Path]) -> None:
+def _predict_next(predictor: Predictor, raw: Path, outputs: Iterator[Path]) -> None:
+    _predict(predictor, raw, next(outputs))
+
+
+def _predict(predictor: Predictor, raw: Path, output: Path) -> None:
     job = ChunkJob(
         model=Path("starter"),
         stack=raw,
         computed_by={},
-        results={"mask": next(outputs)},
+        results={"mask": output},
         region=(_ALL, _ALL, _ALL),
         scale=StackScale(),
         membranes=Membranes.DARK,
@@ -100,7 +104,7 @@ def _predict(predictor: Predictor, raw: Path, outputs: Iterator[Path]) -> None:
         prediction.finish_if_whole()
 
 
-def _record_tiles(predictor: Predictor, raw: Path, outputs: Iterator[Path]) -> list[Any]:
+def _record_tiles(predictor: Predictor, raw: Path, output: Path) -> list[Any]:
     """Predict once, and give the tiles that the network was given."""
     tiles = []
     forward = predictor.forward
@@ -111,7 +115,7 @@ def _record_tiles(predictor: Predictor, raw: Path, outputs: Iterator[Path]) -> l
 
     predictor.forward = record  # type: ignore[method-assign]
     try:
-        _predict(predictor, raw, outputs)
+        _predict(predictor, raw, output)
     finally:
         del predictor.forward
     return tiles

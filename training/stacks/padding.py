@@ -35,7 +35,18 @@ def find_padding(image: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def find_any_padding(image: NDArray[Any]) -> NDArray[np.bool_] | Literal[False]:
-    """Find padding as :func:`find_padding`; False where there is none, which is soon told."""
+    """Find padding as :func:`find_padding`, or soon tell that there is none.
+
+    Parameters
+    ----------
+    image : array (Y, X)
+        Any real dtype.
+
+    Returns
+    -------
+    array (Y, X) of bool, or False
+        True where there is no tissue; False: there is tissue everywhere.
+    """
     edges = image[0], image[-1], image[:, 0], image[:, -1]
     return find_padding(image) if any(map(_long_runs, edges)) else False
 
