@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
+from training.files.zip_members import read_member
 from training.masks.stack_writer import report_errors
 
 Block = tuple[int, int]  # row and column of a block among those of a slice
@@ -129,7 +130,7 @@ class _Arrays(Arrays):
     def __getitem__(self, name: str) -> NDArray[Any]:
         member = self._members[name]
         try:
-            content = self._archive.read(member)
+            content = read_member(self._archive, self._archive.getinfo(member))
             if member.endswith(_ENCODED):
                 content = _CODEC.decode(content)
             found: NDArray[Any] = npy.read_array(io.BytesIO(content), allow_pickle=False)

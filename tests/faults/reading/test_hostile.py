@@ -48,6 +48,7 @@ FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.pop
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "yaml",
                      "zipfile", "xmlrpc", "telnetlib", "commands"}  # fmt: skip
 READ_ARCHIVES = {  # into memory, up to a size
+    ROOT / "napari_unet/neurons/search_files.py",
     ROOT / "napari_unet/prediction/package_file.py",
     *(ROOT / f"training/files/{name}.py" for name in ("array_files", "zip_members")),
 }
