@@ -9,7 +9,7 @@ import secrets
 import shlex
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from napari_unet.launchers.servers.login.login import is_kept, kept_connection
@@ -105,10 +105,11 @@ class Server:
         connection = await self.connect(is_patient=is_patient)
         mark = secrets.token_hex(8)
         async with self._explain_errors(connection), asyncio.timeout(timeout):
-            process = await connection.create_process(
-                "exec bash -l", input=_with_marks(script, mark), encoding=None
-            )
+            process = await connection.create_process("exec bash -l", encoding=None)
             try:
+                with suppress(BrokenPipeError):  # another command has ended, whose words are read
+                    process.stdin.write(_with_marks(script, mark))
+                    process.stdin.write_eof()
                 printed, complaints = await asyncio.gather(
                     self._read_until(process.stdout, _end(mark)),
                     self._read_until(process.stderr, _end(mark)),
