@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from training.errors import UserError
 from training.files.atomic_files import write_atomically
 from training.files.zip_members import read_member
+from training.formats.chunked_stack import unreadable
 from training.masks.stack_writer import report_errors
 
 Block = tuple[int, int]  # row and column of a block among those of a slice
@@ -145,8 +146,5 @@ class _Arrays(Arrays):
         return len(self._members)
 
     def _unreadable(self, error: Exception) -> UserError:
-        reason = str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
-        return UserError(
-            f"{self._path} can't be read: {reason:.300}.",
-            "Delete this file, and give the same command: it is made again.",
-        )
+        remedy = "Delete this file, and give the same command: it is made again."
+        return UserError(unreadable(self._path, error).problem, remedy)
