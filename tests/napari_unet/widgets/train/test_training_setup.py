@@ -51,6 +51,7 @@ def test_setting_up(
     assert "Start" not in visible(dock).split("\n")
     click(qtbot, dock, "Set up training")
     qtbot.waitUntil(lambda: "Loading… " in visible(dock))
+    qtbot.waitUntil(lambda: bool(index.begins))  # MindSpore's file, whose first half comes
     second = TrainingSetup()  # that of a dock which is opened meanwhile
     qtbot.addWidget(second)
     assert second.isVisibleTo(None)
