@@ -9,7 +9,7 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from multiprocessing import resource_tracker
 from typing import Any, Protocol, TypeVar
@@ -45,16 +45,16 @@ class DeadlyError(TaskError):
     """Workers died of it."""
 
 
-def prepare(modules: Sequence[str]) -> None:
-    """Import modules in the background, for the processes that :func:`connect` will start here.
+def prepare(module: str) -> None:
+    """Import a module in the background, for the processes that :func:`connect` will start here.
 
-    They are forked, where the system does that well, from one process that has imported them.
+    They are forked, where the system does that well, from one process that has imported it.
     """
     if not _FORKS:
         return
     from multiprocessing import forkserver
 
-    forkserver.set_forkserver_preload(["distributed", __name__, *modules])
+    forkserver.set_forkserver_preload(["distributed", __name__, module])
     with _environment(_ONE_THREAD), _deaf_processes():
         forkserver.ensure_running()
 
@@ -252,12 +252,32 @@ def _connected(distributed: Any, workers: int, scheduler: str) -> Iterator[Any]:
                     security=True,  # others on this machine can't send it tasks
                     local_directory=folder,
                     dashboard_address="127.0.0.1:0",
+                    scheduler_kwargs={"dashboard": False},  # until somebody looks
                     silence_logs=logging.CRITICAL,
                 )
                 client = opened.enter_context(distributed.Client(opened.enter_context(cluster)))
                 client.register_plugin(_deaf(distributed))
+            _offer_dashboard(cluster.scheduler)
         say(f"What the workers do: {client.dashboard_link}")
         yield client
+
+
+def _offer_dashboard(scheduler: Any) -> None:
+    """Make the dashboard when somebody first looks at it: its import takes half a second."""
+    from tornado.web import Application, RequestHandler
+
+    class Offer(RequestHandler):
+        def get(self) -> None:
+            from distributed.dashboard.scheduler import connect
+
+            served = scheduler.http_application
+            if offer in served.applications:
+                served.applications.remove(offer)
+                connect(served, scheduler.http_server, scheduler)  # type: ignore[no-untyped-call]
+            self.redirect(self.request.uri or "/")
+
+    offer = Application([(r"/.*", Offer)])
+    scheduler.http_application.add_application(offer)
 
 
 @contextmanager

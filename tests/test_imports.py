@@ -18,6 +18,7 @@ HEAVY = {"mindspore", "openvino", "torch"}
 WINDOW = {"napari", "napari_unet", "qtpy", "PyQt5", "PyQt6", "magicgui"}
 # The rooms that MindSpore computes in; every other module of training serves the window as well.
 COMPUTING = {"training.networks", "training.learning"}
+FOR_WORKERS = "napari_unet.cli.stacks.worker_imports"  # which is there for what it imports
 MOST_MODULES = 20
 
 # The rooms, the lowest first: a module imports from its own room and from those above it here.
@@ -193,6 +194,7 @@ def imported_by(modules: list[str]) -> set[str]:
 
 def test_the_window_s_package_imports_no_engine() -> None:
     names = [name for name in modules() if name.startswith("napari_unet")]
+    names.remove(FOR_WORKERS)
     assert not imported_by(names) & HEAVY
 
 
@@ -213,4 +215,5 @@ def test_the_command_line_s_help_needs_no_napari() -> None:
 def test_no_command_waits_for_napari() -> None:
     """It takes seconds to import; a command needs it only where it asks for it."""
     commands = [name for name in modules() if name.startswith("napari_unet.cli.")]
+    commands.remove(FOR_WORKERS)
     assert not imported_by(commands) & (HEAVY | {"napari", "qtpy"})

@@ -27,7 +27,7 @@ from training.resources.limits import memory_limit
 
 _BATCH_PARTS = 16  # that a worker predicts at once, of several slices
 _LEAST_BATCHES = 2  # of each worker
-_MODULES = ["napari_unet.prediction.openvino_runtime", "napari_unet.neurons.chunk_neurons"]
+_WORKER_IMPORTS = "napari_unet.cli.stacks.worker_imports"
 _SHARE = re.compile(r"([1-9]\d{0,5})/([1-9]\d{0,5})")
 
 
@@ -104,7 +104,7 @@ def division_options(command: Callable[..., Any]) -> Callable[..., Any]:
         if sum([workers > 1, bool(scheduler), shard != WHOLE]) > 1:
             raise click.UsageError("Give one of --workers, --scheduler and --shard.")
         if workers > 1:
-            prepare(_MODULES)
+            prepare(_WORKER_IMPORTS)
         return command(division=Division(workers, scheduler, shard), **given)
 
     for option in (
