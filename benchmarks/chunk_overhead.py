@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +24,20 @@ from training.model.stack_scale import StackScale
 from training.model.starter_model import starter_path
 from training.stacks.intensities import Membranes
 
-SLICES, SIDE = 160, 1024
+SIZES = {1024: 160, 4096: 10}  # side to slices: of one chunk, and of sixteen
 REPETITIONS = 5
 _ALL = (0, None)  # of an axis
 
 
 def run(settings: Settings) -> list[Table]:
-    slices = 4 if settings.is_quick else SLICES
+    sizes = {1024: 4} if settings.is_quick else SIZES
     predictor = load_predictor(starter_path())
     rows = []
-    for material, pages in (("noise", None), ("tissue", _read_tissue(settings.data))):
-        folder = settings.folder / material
+    for (side, slices), material in product(sizes.items(), ("noise", "tissue")):
+        pages = None if material == "noise" else _read_tissue(settings.data, side)
+        folder = settings.folder / f"{material}-{side}"
         folder.mkdir()
-        raw = write_linked_zarr(folder / "raw.zarr", slices, SIDE, pages)
+        raw = write_linked_zarr(folder / "raw.zarr", slices, side, pages)
         # None is deleted before the end: after that ext4 takes longer to make others.
         outputs = (folder / f"mask-{number}.zarr" for number in count())
         tiles = _record_tiles(predictor, raw, next(outputs))
@@ -49,20 +50,20 @@ def run(settings: Settings) -> list[Table]:
         for name, own in found.items():
             times = [f"{seconds:.2f}" for seconds in own]
             above = [f"{100 * (o / a - 1):.1f} %" for o, a in zip(own, alone, strict=True)]
-            rows.append([f"{name}, {material}", *times, *above])
+            rows.append([f"{name}, {material}", f"{slices} x {side} x {side}", *times, *above])
     how = (
-        f"{slices} slices of {SIDE} x {SIDE} pixels by the starter, in one process and in turn: "
+        "By the starter, chunks of 1024 x 1024 pixels, in one process and in turn: "
         "from opening the stack to the mask and its smaller sizes on the disk, and the same tiles "
         "by the network alone; medians. Noise has next to no membrane; tissue is that of DIR."
     )
-    header = ["what", "s", "s of the processor", "above the network", "of the processor"]
+    header = ["what", "pixels", "s", "s of the processor", "above the network", "of the processor"]
     return [Table("Overhead of chunks", how, header, rows)]
 
 
-def _read_tissue(data: Path) -> NDArray[np.uint8]:
+def _read_tissue(data: Path, side: int) -> NDArray[np.uint8]:
     """Read slices, and mirror them to the size of those that are predicted."""
     pages = tifffile.imread(data / "train-volume.tif")[:DIFFERENT]
-    beyond = [(0, SIDE - length) for length in pages.shape[1:]]
+    beyond = [(0, side - length) for length in pages.shape[1:]]
     return np.pad(pages, [(0, 0), *beyond], "reflect")
 
 
