@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from packaging.version import Version
 
 from tests.stack_files import read_pixel_size
 from training.formats.pixel_size import PixelSize
@@ -187,7 +188,7 @@ def test_em_menu(tmp_path: Path) -> None:
     second["PixelSizeX"], second["PixelSizeY"] = 4, 5
     instrument(tmp_path / "a.tif", 37706, first.tobytes() + second.tobytes(), kind=1)
     # Before 2026.3.3, tifffile turned these nanometres into metres, which no pixel has.
-    is_nm = tuple(map(int, tifffile.__version__.split("."))) >= (2026, 3, 3)
+    is_nm = Version(tifffile.__version__) >= Version("2026.3.3")
     assert read_pixel_size(tmp_path / "a.tif") == (near(None, 5, 4) if is_nm else None)
 
 
