@@ -107,6 +107,35 @@ class SliceFiles(Stack):
                 )
             return stack.read(0), stack.palette
 
+    @property
+    def numbers(self) -> list[int]:
+        """The number of each slice, by the one that changes in the names; empty where none does."""
+        parts = [_NUMBER.split(file.stem) for file in self._files]
+        columns = [set(column) for column in zip(*parts, strict=False)]
+        changing = [place for place, column in enumerate(columns) if len(column) > 1]
+        if len({len(one) for one in parts}) > 1 or len(changing) != 1 or changing[0] % 2 == 0:
+            return []
+        return [int(one[changing[0]]) for one in parts]
+
+    def mismatch(self, other: SliceFiles) -> str:
+        """Tell which slice lies at the place of another one, by the numbers in their names.
+
+        Folders may begin at other numbers, or have numbers of their own; but where slices are
+        missing in either, those of one number should lie at one place. Empty: nothing is wrong.
+        """
+        mine, others = self.numbers, other.numbers
+        steps = {first - second for first, second in zip(mine, others, strict=False)}
+        are_all_there = len(set(np.diff(mine))) < 2 and len(set(np.diff(others))) < 2
+        if len(steps) < 2 or are_all_there or not set(mine) & set(others):
+            return ""
+        place = next(
+            z for z, pair in enumerate(zip(mine, others, strict=False)) if len({*pair}) > 1
+        )
+        return (
+            f"Slice {place} of {self.path} is {self._files[place].name}, but that of {other.path} "
+            f"is {other._files[place].name}."
+        )
+
     def close(self) -> None:
         """Do nothing: each slice's file is closed when it is read."""
 

@@ -56,7 +56,7 @@ class TifStack(Stack):
 
     @property
     def palette(self) -> NDArray[np.uint16] | None:
-        """The colours (N, 3) of numbers of classes or objects, if it has them."""
+        """The colours, uint16 (N, 3), of numbers of classes or objects, if it has them."""
         return self._slices.palette
 
     @property
