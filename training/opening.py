@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from training.files.untrusted_files import open_regular
 from training.formats.chunked_stack import missing_library
-from training.formats.file_formats import other_format
+from training.formats.file_formats import is_known_as_other, other_format
 from training.formats.location import Location, is_array_folder, locate
 from training.formats.stack import Stack
 from training.formats.tif_stack import TifStack
@@ -100,7 +100,8 @@ def _open_file(location: Location, what: str) -> Stack:
             from training.formats.hdf5_stack import Hdf5Stack
 
             return Hdf5Stack(location, what)
-        if beginning[_MRC_STAMP] == b"MAP " or (ending in _MRC_ENDINGS and beginning):
+        is_named_mrc = ending in _MRC_ENDINGS and beginning and not is_known_as_other(beginning)
+        if beginning[_MRC_STAMP] == b"MAP " or is_named_mrc:
             from training.formats.mrc_stack import MrcStack
 
             return MrcStack(location.path)

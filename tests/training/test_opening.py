@@ -15,6 +15,8 @@ from training.opening import open_stack, read_stack
     [
         ("a.gif", b"GIF89a" + bytes(50), r"is a GIF image, which is not read\. Open it in Fiji"),
         ("a.zarr.zip", b"PK\x03\x04" + bytes(50), r"is a ZIP archive, .* Unpack it"),
+        ("a.mrc", b"\x1f\x8b" + bytes(2000), r"is a gzip archive, .* Unpack it"),
+        ("a.mrc.bz2", b"BZh9" + bytes(2000), r"is a bzip2 archive, .* Unpack it"),
         ("a.npy", b"\x93NUMPY" + bytes(50), "is a NumPy array, which is not read"),
         ("a.raw", b"pixels", "is a file of raw pixels"),
         ("a.txt", b"pixels", r"of a format that is not read\. Give a TIF, PNG, .* stack"),

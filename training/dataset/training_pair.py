@@ -17,6 +17,7 @@ from training.dataset.cropped_stack import crop_to
 from training.dataset.found_meanings import FoundMeaning, files_state
 from training.dataset.holdout import hold_out
 from training.errors import UserError
+from training.formats.slice_files import SliceFiles
 from training.formats.stack import Stack
 from training.label_classes import NO_CLASSES, LabelClasses
 from training.label_convention import USUAL_BORDERS, IdBorders, LabelConvention
@@ -331,4 +332,8 @@ def _compare_stacks(
                 "Give labels that say where the membranes of these images are.",
             )
         )
+    if isinstance(images, SliceFiles) and isinstance(labels, SliceFiles):
+        told = images.mismatch(labels)
+        remedy = "Give the same slices of both, with the same numbers in their names."
+        problems += [UserError(told, remedy)] * bool(told)
     return problems

@@ -11,6 +11,7 @@ from typing import Any
 from training.files.untrusted_files import is_count, is_inside, parse_json, read_document
 from training.formats.chunked_stack import unreadable
 from training.formats.location import Location
+from training.formats.pixel_size import PixelSize, nanometres
 
 _MOST_AXES = 32
 
@@ -83,3 +84,30 @@ def read_lengths(value: Any, least: int) -> tuple[int, ...]:
     if not (is_list and all(is_count(one) and one >= least for one in value)):
         raise ValueError(f"{str(value)[:50]} is not a shape")
     return tuple(value)
+
+
+def size_along(axes: Any, sizes: Any, units: Any) -> PixelSize | None:
+    """Read the lengths of pixels along axes that are named, each in its unit.
+
+    Returns
+    -------
+    PixelSize or None
+        None where they are no such lists, or no lengths along y and x.
+    """
+    lists = axes, sizes, units
+    if not all(isinstance(one, list) and len(one) == len(axes) for one in lists):
+        return None
+    lengths = {
+        axis: size * (nanometres(str(unit)) or 0)
+        for axis, size, unit in zip(*lists, strict=True)
+        if isinstance(axis, str) and isinstance(size, int | float)
+    }
+    return PixelSize.of(*map(lengths.get, "zyx"))
+
+
+def transform_size(attributes: dict[str, Any]) -> PixelSize | None:
+    """Read the pixel size of an array by ``transform``, as COSEM and OpenOrganelle write it."""
+    transform = attributes.get("transform")
+    if not isinstance(transform, dict):
+        return None
+    return size_along(*map(transform.get, ("axes", "scale", "units")))

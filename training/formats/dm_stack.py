@@ -54,6 +54,7 @@ class DmStack(ChunkedStack):
         self._pixels = image["data"]
         if self._pixels.dtype.kind not in "buif":
             raise OtherImageError(f"{path} has pixels of type {self._pixels.dtype}, not numbers.")
+        _check_units(image["axes"], path)
         self._axes = find_grey_axes(self._pixels.shape, "", path)
         self.shape, self.dtype = self._axes.shape, self._pixels.dtype.newbyteorder("=")
         self.check_size()
@@ -77,6 +78,21 @@ def _check_byte_order(path: Path) -> None:
         raise UserError(
             f"{path} was written by a big-endian machine.",
             "Open it in DigitalMicrograph or Fiji, and save it as TIF.",
+        )
+
+
+def _check_units(axes: list[dict[str, Any]], path: Path) -> None:
+    """Refuse axes of energies, and of spatial frequencies."""
+    for axis in axes:
+        unit = str(axis.get("units", ""))
+        if unit.endswith("eV"):
+            kind = "a spectrum"
+        elif unit.startswith("1/"):
+            kind = "a diffraction pattern or a Fourier transform"
+        else:
+            continue
+        raise OtherImageError(
+            f"{path} is {kind}: an axis of it is in {unit}.", "Give an image of the specimen."
         )
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from training.errors import UserError
 
-_ZIP, _GZIP = "a ZIP archive", "a gzip archive"
+_ARCHIVES = "a ZIP archive", "a gzip archive", "a bzip2 archive"
+_ZIP, _GZIP, _BZIP2 = _ARCHIVES
 # The first bytes of a file, and what it then is.
 _BEGINNINGS = {
     b"GIF8": "a GIF image",
@@ -15,6 +16,7 @@ _BEGINNINGS = {
     b"8BPS": "a Photoshop file",
     b"PK\x03\x04": _ZIP,
     b"\x1f\x8b": _GZIP,
+    b"BZh": _BZIP2,
     b"\x93NUMPY": "a NumPy array",
     b"NRRD": "an NRRD file",
     b"ZISRAWFILE": "a CZI file",
@@ -28,6 +30,11 @@ _ENDINGS = {
     ".nii": "a NIfTI file",
 }
 READ_FORMATS = "TIF, PNG, BMP, JPEG, MRC, HDF5, Zarr, N5, DM3 or DM4"
+
+
+def is_known_as_other(beginning: bytes) -> bool:
+    """Whether a file begins as those of a format that is not read."""
+    return beginning.startswith(tuple(_BEGINNINGS))
 
 
 def other_format(path: Path, beginning: bytes) -> UserError:
@@ -44,7 +51,7 @@ def other_format(path: Path, beginning: bytes) -> UserError:
     for start, name in _BEGINNINGS.items():
         if beginning.startswith(start):
             kind = name
-    if kind in (_ZIP, _GZIP):
+    if kind in _ARCHIVES:
         return UserError(f"{path} is {kind}, which is not read.", "Unpack it, and give what is in.")
     if kind is not None:
         return UserError(

@@ -121,7 +121,7 @@ def _check_kind(header: Any, pixels: Any, path: Path) -> None:
 def _in_order(pixels: NDArray[Any], header: Any, path: Path) -> NDArray[Any]:
     """View pixels as (Z, Y, X), with bytes as their writer meant them."""
     pixels = pixels.reshape(-1, *pixels.shape[-2:])
-    if pixels.dtype == np.int8 and _has_unsigned_bytes(header):
+    if pixels.dtype == np.int8 and _has_unsigned_bytes(header, pixels):
         pixels = pixels.view(np.uint8)
     axes = [int(header.maps), int(header.mapr), int(header.mapc)]  # 1 is x, 3 is z
     if axes in ([3, 2, 1], [0, 0, 0]):
@@ -131,12 +131,21 @@ def _in_order(pixels: NDArray[Any], header: Any, path: Path) -> NDArray[Any]:
     return pixels.transpose([axes.index(axis) for axis in (3, 2, 1)])
 
 
-def _has_unsigned_bytes(header: Any) -> bool:
-    """Return whether bytes go from 0 to 255, as before the format had them signed."""
+def _has_unsigned_bytes(header: Any, pixels: NDArray[np.int8]) -> bool:
+    """Return whether bytes (Z, Y, X) go from 0 to 255, as before the format had them signed."""
     flags = _imod_flags(header)
     if flags is not None:
         return not flags & _SIGNED_BYTES
-    return bool(header.dmax > np.iinfo(np.int8).max)
+    if header.dmin < header.dmax:
+        return bool(header.dmax > np.iinfo(np.int8).max)
+    # A writer that left the range out may be of either kind: wrongly read, greys wrap around.
+    middle = pixels[len(pixels) // 2]
+    return bool(_steps(middle.view(np.uint8)) < _steps(middle))
+
+
+def _steps(page: NDArray[Any]) -> float:
+    """Give how much neighbours in the rows of a slice (Y, X) differ."""
+    return float(np.abs(np.diff(page.astype(np.int16), axis=-1)).sum(dtype=float))
 
 
 def _imod_flags(header: Any) -> int | None:

@@ -62,7 +62,7 @@ class SliceFiles(Stack):
         self.path, self.name = path, path.resolve().name if is_folder else path.name.split(".")[0]
         self._files = files
         self._are_tifs = is_folder and _KINDS[files[0].suffix.lower()] == "TIF"
-        first = self._read(0)
+        first, self._palette = self._read(0)
         self.dtype = first.dtype
         self.shape = (len(self._files), first.shape[0], first.shape[1])
         if self._are_tifs:
@@ -75,19 +75,27 @@ class SliceFiles(Stack):
         Raises
         ------
         UserError
-            As :meth:`Stack.read`, and if its shape or dtype differs from that of the first slice.
+            As :meth:`Stack.read`, and if its shape or dtype differs from that of the first slice,
+            or the colours of its numbers do.
         """
         index = range(len(self))[index]
-        page = self._read(index)
+        page, palette = self._read(index)
         if page.shape != self.shape[1:] or page.dtype != self.dtype:
             raise UserError(
                 f"{self._files[index]} has {_describe(page.shape, page.dtype)}, but "
                 f"{self._files[0].name} has {_describe(self.shape[1:], self.dtype)}.",
                 "Give a folder of slices of one size and type.",
             )
+        if _has_other_colours(page, palette, self._palette):
+            raise UserError(
+                f"The numbers in {self._files[index]} have other colours than in "
+                f"{self._files[0].name}, so that they may stand for others.",
+                "Save all slices with one palette, or their numbers without one.",
+            )
         return page
 
-    def _read(self, index: int) -> NDArray[Any]:
+    def _read(self, index: int) -> tuple[NDArray[Any], NDArray[Any] | None]:
+        """Read a slice (Y, X); and the colours (N, 3) of its values, if these are numbers."""
         file = self._files[index]
         if not self._are_tifs:
             return _read_picture(file)
@@ -97,7 +105,36 @@ class SliceFiles(Stack):
                     f"{self.path} is not a folder of single slices: {file.name} has {len(stack)}.",
                     f"Give the stack itself: {file}.",
                 )
-            return stack.read(0)
+            return stack.read(0), stack.palette
+
+    @property
+    def numbers(self) -> list[int]:
+        """The number of each slice, by the one that changes in the names; empty where none does."""
+        parts = [_NUMBER.split(file.stem) for file in self._files]
+        columns = [set(column) for column in zip(*parts, strict=False)]
+        changing = [place for place, column in enumerate(columns) if len(column) > 1]
+        if len({len(one) for one in parts}) > 1 or len(changing) != 1 or changing[0] % 2 == 0:
+            return []
+        return [int(one[changing[0]]) for one in parts]
+
+    def mismatch(self, other: SliceFiles) -> str:
+        """Tell which slice lies at the place of another one, by the numbers in their names.
+
+        Folders may begin at other numbers, or have numbers of their own; but where slices are
+        missing in either, those of one number should lie at one place. Empty: nothing is wrong.
+        """
+        mine, others = self.numbers, other.numbers
+        steps = {first - second for first, second in zip(mine, others, strict=False)}
+        are_all_there = len(set(np.diff(mine))) < 2 and len(set(np.diff(others))) < 2
+        if len(steps) < 2 or are_all_there or not set(mine) & set(others):
+            return ""
+        place = next(
+            z for z, pair in enumerate(zip(mine, others, strict=False)) if len({*pair}) > 1
+        )
+        return (
+            f"Slice {place} of {self.path} is {self._files[place].name}, but that of {other.path} "
+            f"is {other._files[place].name}."
+        )
 
     def close(self) -> None:
         """Do nothing: each slice's file is closed when it is read."""
@@ -150,19 +187,31 @@ def _describe(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
     return f"{shape[1]} x {shape[0]} pixels of {dtype}"
 
 
-def _read_picture(path: Path) -> NDArray[Any]:
-    """Read a grey picture (Y, X)."""
+def _has_other_colours(
+    page: NDArray[Any], palette: NDArray[Any] | None, other: NDArray[Any] | None
+) -> bool:
+    """Whether the values of a slice (Y, X) have other colours in another palette (N, 3)."""
+    if palette is None or other is None:
+        return False
+    values = np.unique(page)
+    values = values[values < min(len(palette), len(other))]
+    return not np.array_equal(palette[values], other[values])
+
+
+def _read_picture(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Read a grey picture (Y, X), or numbers (Y, X) and their colours (N, 3)."""
     try:
         with open_regular(path) as file, _open_picture(file) as picture:
             _check_depth(file, picture, path)
             height, width = picture.height, picture.width
             check_memory(f"A slice of {path}", height * width * 4, "Cut it into smaller stacks")
-            page = _grey(picture, path)
+            palette = _find_palette(picture)
+            page = _grey(picture, path) if palette is None else np.asarray(picture)
     except UserError:
         raise
     except Exception as error:  # Pillow raises many kinds for damaged files
         raise unreadable(path, error) from error
-    return page if page.dtype.isnative else page.astype(page.dtype.newbyteorder("="))
+    return (page if page.dtype.isnative else page.astype(page.dtype.newbyteorder("="))), palette
 
 
 def _open_picture(file: Any) -> Image.Image:
@@ -190,13 +239,21 @@ def _check_depth(file: Any, picture: Image.Image, path: Path) -> None:
         )
 
 
+def _find_palette(picture: Image.Image) -> NDArray[np.uint8] | None:
+    """Give the colours (N, 3) of numbers of classes or objects; None of any other picture.
+
+    A slice may have one value alone, or those whose colours happen to be grey.
+    """
+    palette = picture.getpalette() if picture.mode == "P" else None
+    colours = np.array(palette or [], np.uint8).reshape(-1, 3)
+    if _is_grey(colours):
+        return None
+    values = np.asarray(picture)
+    is_blank = bool((values == values[0, 0]).all())
+    return colours if is_blank or look_like_labels(values[np.newaxis]) else None
+
+
 def _grey(picture: Image.Image, path: Path) -> NDArray[Any]:
-    if picture.mode == "P":
-        indices = np.asarray(picture)
-        colours = np.asarray(picture.convert("RGB"))
-        if look_like_labels(indices[np.newaxis]) and not _is_grey(colours):
-            return indices
-        return _one_channel(colours, path)
     if picture.mode in _GREY_MODES:
         return np.asarray(picture)
     if picture.mode == "LA":
@@ -212,6 +269,8 @@ def _one_channel(colours: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
     """Take the greys of colours (Y, X, 3) that all are grey."""
     if not _is_grey(colours):
         raise OtherImageError(
-            f"{path} is a colour image.", "Save it in shades of grey, such as by Fiji's 8-bit."
+            f"{path} is a colour image.",
+            "Save it in shades of grey, such as by Fiji's 8-bit; if its colours are labels, save "
+            "their numbers.",
         )
     return np.ascontiguousarray(colours[..., 0])

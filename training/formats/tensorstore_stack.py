@@ -14,7 +14,13 @@ from typing import Any
 
 from training.errors import UserError
 from training.files.untrusted_files import is_inside
-from training.formats.array_folders import check_inner, check_path, read_lengths, read_object
+from training.formats.array_folders import (
+    check_inner,
+    check_path,
+    read_lengths,
+    read_object,
+    transform_size,
+)
 from training.formats.chunked_stack import (
     ArrayStack,
     missing_library,
@@ -207,6 +213,8 @@ def _describe_n5(folder: Path, container: Path, smaller: list[Path]) -> _Dataset
 def _n5_pixel_size(folder: Path, container: Path) -> PixelSize | None:
     """Find the pixel size of a dataset: its own, or its group's times what it is reduced by."""
     own = read_object(folder / "attributes.json", container) or {}
+    if (size := transform_size(own)) is not None:
+        return size
     for current in (folder, *folder.parents):
         if not current.is_relative_to(container):
             break

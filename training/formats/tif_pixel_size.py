@@ -3,40 +3,28 @@
 from __future__ import annotations
 
 import logging
-import struct
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import tifffile
 
+from training.formats.instrument_sizes import DAMAGED, find_instrument_size
 from training.formats.pixel_size import INCH, NANOMETRES, PixelSize, nanometres
 
-# What tifffile, the XML parser and this module raise for damaged metadata.
-DAMAGED = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    ElementTree.ParseError,
-    struct.error,
-)
 _log = logging.getLogger(__name__)
 
 
 def find_pixel_size(file: tifffile.TiffFile, path: Path) -> PixelSize | None:
     """Find the pixel size that an open TIF gives; None if it gives none.
 
-    OME metadata go first, then ImageJ's, then the resolution tags.
+    OME metadata go first, then ImageJ's, then what a microscope recorded, then the resolution tags.
     """
     try:
         if file.is_ome and file.ome_metadata:
             return _from_ome(file.ome_metadata)
         if file.is_imagej:
             return _from_imagej(file)
-        return _from_tags(file, _tag_unit(file))
+        return find_instrument_size(file) or _from_tags(file, _tag_unit(file))
     except DAMAGED as error:  # an unknown size, as if there were no metadata
         _log.info("The pixel size in %s can't be read: %s", path, error)
         return None

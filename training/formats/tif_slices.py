@@ -13,7 +13,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image
-from tifffile import COMPRESSION, EXTRASAMPLE, PLANARCONFIG, TIFF
+from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC, PLANARCONFIG, TIFF
 
 from training.errors import UserError
 from training.formats.tif_structure import (
@@ -57,6 +57,8 @@ class TifSlices:
     ----------
     raw : RawSlices or None
         Where the slices lie in the file as they are seen, if they do.
+    palette : array (N, 3) of uint16, or None
+        The colours of numbers of classes or objects, if the first slice has them.
     """
 
     def __init__(self, file: tifffile.TiffFile, path: Path) -> None:
@@ -71,6 +73,10 @@ class TifSlices:
         check_memory(math.prod(self.shape) * self._stored.itemsize, path, "The stack", page)
         self._tone = Tone() if page.compression in _FAX else find_tone(page, path, self._sample)
         self.dtype = self._tone.dtype(self._stored)
+        is_numbers = page.photometric == PHOTOMETRIC.PALETTE and self._tone.is_plain
+        self.palette = (
+            np.transpose(page.colormap) if is_numbers and page.colormap is not None else None
+        )
         only = parts[0] if len(parts) == 1 and self._tone.is_plain else None
         self.raw = only if isinstance(only, RawSlices) else None
 
@@ -121,7 +127,7 @@ def _kind(page: Any) -> tuple[Any, ...]:
     """List what all slices have in common."""
     look = (page.samplesperpixel, page.photometric)
     if _is_planar(page):  # a page of several slices, which may go with pages of one
-        look = (1, tifffile.PHOTOMETRIC.MINISBLACK)
+        look = (1, PHOTOMETRIC.MINISBLACK)
     return page.imagelength, page.imagewidth, page.dtype, look
 
 

@@ -55,6 +55,11 @@ class TifStack(Stack):
         self.label_note = LabelNote.find(self._file.pages.first.description)
 
     @property
+    def palette(self) -> NDArray[np.uint16] | None:
+        """The colours, uint16 (N, 3), of numbers of classes or objects, if it has them."""
+        return self._slices.palette
+
+    @property
     def mapped(self) -> NDArray[Any] | None:
         """The pixels (Z, Y, X) of :attr:`dtype`, where they lie in the file as they are seen."""
         raw = self._slices.raw

@@ -371,3 +371,50 @@ def test_a_file_that_names_its_classes_is_read_as_membrane_or_as_these(tmp_path:
         pytest.raises(UserError, match="none of these is membrane"),
     ):
         _ = pair.codes
+
+
+def write_slices(folder: Path, stack: np.ndarray, names: list[str]) -> Path:
+    folder.mkdir()
+    for name, page in zip(names, stack, strict=True):
+        Image.fromarray(page).save(folder / name)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("images_numbers", "labels_numbers", "told"),
+    [
+        ([0, 1, 2, 4, 5, 6], [0, 1, 2, 3, 4, 6], r"Slice 3 .*em_04\.png, but .*em_03\.png"),
+        ([0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 5, 6], r"Slice 4 .*em_04\.png, but .*em_05\.png"),
+        ([0, 1, 2, 4, 5, 6], [0, 1, 2, 4, 5, 6], ""),
+        ([1, 2, 3, 5, 6, 7], [0, 1, 2, 4, 5, 6], ""),  # one counts from 1
+        ([0, 10, 20, 30, 40, 50], [0, 1, 2, 3, 4, 5], ""),
+        ([0, 1, 2, 4, 5, 6], [10, 11, 12, 13, 14, 15], ""),  # numbers of its own
+    ],
+)
+def test_slices_that_are_missing_in_folders_move_no_labels(
+    tmp_path: Path,
+    stack: np.ndarray,
+    labels: np.ndarray,
+    images_numbers: list[int],
+    labels_numbers: list[int],
+    told: str,
+) -> None:
+    paths = [
+        write_slices(tmp_path / name, pixels, [f"em_{number:02}.png" for number in numbers])
+        for name, pixels, numbers in (
+            ("images", stack, images_numbers),
+            ("labels", labels, labels_numbers),
+        )
+    ]
+    with pytest.raises(UserError, match=told) if told else contextlib.nullcontext():  # noqa: SIM117
+        with open_pair(paths[0], paths[1], None) as pair:
+            assert len(pair.images) == 6
+
+
+def test_names_without_one_number_that_changes_are_taken_in_their_order(
+    tmp_path: Path, stack: np.ndarray, labels: np.ndarray
+) -> None:
+    images = write_slices(tmp_path / "images", stack, [f"{name}.png" for name in "abdefg"])
+    numbers = [f"{z}_{z % 2}.png" for z in (0, 1, 2, 4, 5, 6)]
+    with open_pair(images, write_slices(tmp_path / "labels", labels, numbers), None) as pair:
+        assert len(pair.images) == 6

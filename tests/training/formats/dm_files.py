@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 DATA_TYPES = {"i2": 1, "f4": 2, "u1": 6, "i4": 7, "i1": 9, "u2": 10, "u4": 11, "c8": 3}
+_COLOURS = 23
 _LONG, _DOUBLE, _USHORT, _BYTE, _ARRAY = 3, 7, 4, 10, 20
 
 
@@ -22,8 +23,12 @@ def write_dm(
     unit: str = "nm",
     version: int = 3,
     images: int = 1,
+    has_thumbnail: bool = False,
 ) -> None:
-    """Write an image or a stack; ``scales`` are those of x, y, and z if it has one."""
+    """Write an image or a stack; ``scales`` are those of x, y, and z if it has one.
+
+    Before it, DigitalMicrograph writes a small copy in colours.
+    """
     dimensions = [
         ("", [("Origin", 0.0), ("Scale", scale), ("Units", unit)])
         for scale in scales[: pixels.ndim]
@@ -37,7 +42,11 @@ def write_dm(
         ("PixelDepth", pixels.dtype.itemsize),
     ]
     image = [("ImageData", data), ("ImageTags", []), ("Name", "stack")]
-    root = [("ImageList", [("", image)] * images)]
+    small = [("Data", np.zeros((8, 8), "u4")), ("DataType", _COLOURS), ("PixelDepth", 4)]
+    small += [("Dimensions", [("", 8), ("", 8)])]
+    thumbnails = [("", [("ImageData", small), ("ImageTags", [])])] * has_thumbnail
+    root: list[tuple[str, Any]] = [("ImageList", [*thumbnails, *[("", image)] * images])]
+    root += [("Thumbnails", [("", [("ImageIndex", 0)])])] * has_thumbnail
     body = _group(root, version, is_root=True)
     path.write_bytes(
         struct.pack(">l", version) + _number(len(body), version) + struct.pack(">l", 1) + body

@@ -32,6 +32,24 @@ def test_one_image_in_micrometres(tmp_path: Path, images: np.ndarray) -> None:
         np.testing.assert_array_equal(stack[0], images[0])
 
 
+def test_a_thumbnail_is_not_the_image(tmp_path: Path, images: np.ndarray) -> None:
+    write_dm(tmp_path / "a.dm4", images, (4, 5, 50), version=4, has_thumbnail=True)
+    with open_stack(tmp_path / "a.dm4") as stack:
+        assert stack.pixel_size == PixelSize(50, 5, 4)
+        np.testing.assert_array_equal(np.stack(list(stack)), images)
+
+
+@pytest.mark.parametrize(
+    ("unit", "kind"), [("1/nm", "a diffraction pattern or a Fourier"), ("eV", "a spectrum")]
+)
+def test_axes_that_are_not_in_space_are_refused(
+    tmp_path: Path, images: np.ndarray, unit: str, kind: str
+) -> None:
+    write_dm(tmp_path / "a.dm3", images, (1.0, 1.0, 1.0), unit=unit)
+    with pytest.raises(OtherImageError, match=f"{kind}.* in {unit}"):
+        open_stack(tmp_path / "a.dm3")
+
+
 def test_other_files_are_refused(tmp_path: Path, images: np.ndarray) -> None:
     path = tmp_path / "a.dm3"
     write_dm(path, images, (1, 1, 1), images=2)

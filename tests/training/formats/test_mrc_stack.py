@@ -54,6 +54,22 @@ def test_bytes_are_signed_as_their_writer_meant_them(tmp_path: Path, images: np.
     np.testing.assert_array_equal(read_stack(older), images)
 
 
+@pytest.mark.parametrize("stored", [(0, -1), (0, 0)])  # by the standard, and as many leave it
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8])
+def test_bytes_of_no_recorded_range_do_not_wrap_around(
+    tmp_path: Path, stored: tuple[int, int], dtype: type
+) -> None:
+    ramp = np.linspace(10, 240, 60).astype(np.uint8)
+    pixels = np.broadcast_to(ramp, (3, 40, 60))
+    if dtype == np.int8:
+        pixels = (pixels.astype(int) - 128).astype(np.int8)
+    low, high = stored
+    path = write(tmp_path / "a.mrc", pixels.view(np.int8), dmin=low, dmax=high)
+    with open_stack(path) as stack:
+        assert stack.dtype == dtype
+        np.testing.assert_array_equal(list(stack), pixels)
+
+
 @pytest.mark.parametrize(("flags", "sign"), [(None, 1), (0, -1), (4, 1)])
 def test_the_origin_is_the_first_voxel_s_place(
     tmp_path: Path, images: np.ndarray, flags: int | None, sign: int

@@ -84,6 +84,41 @@ def test_numbers_of_a_palette_are_kept(folder: Path, membrane: np.ndarray) -> No
     np.testing.assert_array_equal(read_stack(folder, "labels")[0], page)
 
 
+WHITE, RED, GREEN, BLACK = [255] * 3, [255, 0, 0], [0, 255, 0], [0] * 3
+
+
+def write_numbers(path: Path, numbers: np.ndarray, colours: list[list[int]]) -> None:
+    if path.suffix == ".tif":
+        palette = np.zeros((3, 256), np.uint16)
+        palette[:, : len(colours)] = np.transpose(colours) * 257
+        tifffile.imwrite(path, numbers, photometric="palette", colormap=palette)
+        return
+    picture = Image.fromarray(numbers)
+    picture.putpalette(np.ravel(colours).tolist())
+    picture.save(path)
+
+
+def test_numbers_of_a_palette_are_kept_in_slices_without_colours(folder: Path) -> None:
+    """White and black may be numbers as well: one slice has the ground alone, one no red."""
+    classes = np.kron(np.arange(12).reshape(3, 4) % 3, np.ones((9, 9))).astype(np.uint8)
+    slices = [classes, np.zeros_like(classes), np.where(classes == 1, 0, classes).astype(np.uint8)]
+    for index, page in enumerate(slices):
+        write_numbers(folder / f"{index}.png", page, [WHITE, RED, BLACK])
+    np.testing.assert_array_equal(read_stack(folder, "labels"), slices)
+
+
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_slices_whose_palettes_differ_are_refused(folder: Path, ending: str) -> None:
+    """As a program saves colours one by one: a number stands for another class in each."""
+    classes = np.kron(np.arange(12).reshape(3, 4) % 3, np.ones((9, 9))).astype(np.uint8)
+    write_numbers(folder / f"0.{ending}", classes, [BLACK, RED, GREEN])
+    write_numbers(folder / f"1.{ending}", classes, [BLACK, GREEN, RED])
+    with pytest.raises(UserError, match=rf"1\.{ending} have other colours than in 0\.{ending}"):
+        read_stack(folder, "labels")
+    write_numbers(folder / f"1.{ending}", classes % 2, [BLACK, RED, WHITE])  # where 2 is not used
+    np.testing.assert_array_equal(read_stack(folder, "labels"), [classes, classes % 2])
+
+
 def test_a_slice_larger_than_pillow_s_limit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     Image.fromarray(np.ones((30, 40), np.uint8)).save(folder / "1.png")

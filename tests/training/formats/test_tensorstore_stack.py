@@ -39,6 +39,9 @@ def test_an_n5_dataset_is_read(tmp_path: Path, dtype: str) -> None:
     np.testing.assert_array_equal(read_stack(tmp_path / "a.n5"), pixels)
 
 
+COSEM = {"axes": ["z", "y", "x"], "scale": [50, 5, 4], "units": ["nm"] * 3}
+
+
 @pytest.mark.parametrize(
     "attributes, expected",
     [
@@ -46,6 +49,9 @@ def test_an_n5_dataset_is_read(tmp_path: Path, dtype: str) -> None:
         ({"pixelResolution": {"dimensions": [4, 4, 50], "unit": "nm"}}, PixelSize(50, 4, 4)),
         ({"pixelResolution": [4, 4, 50], "downsamplingFactors": [2, 2, 1]}, PixelSize(50, 8, 8)),
         ({"pixelResolution": {"dimensions": [4, 4, 50], "unit": "pixel"}}, None),
+        ({"transform": COSEM}, PixelSize(50, 5, 4)),
+        ({"transform": COSEM, "downsamplingFactors": [2, 2, 1]}, PixelSize(50, 5, 4)),
+        ({"transform": {**COSEM, "scale": "?"}}, None),
         ({}, None),
     ],
 )

@@ -115,7 +115,7 @@ def _layout_2(node: Node) -> ArrayLayout:
         for key in _FILTER_DTYPES & codec.keys():
             _dtype(node, codec[key], _DTYPE)
     chunks = read_lengths(document["chunks"], 1)
-    names = axis_names(node.attributes.get("_ARRAY_DIMENSIONS"))
+    names = axis_names(node.attributes.get("_ARRAY_DIMENSIONS", node.attributes.get("axis_names")))
     return ArrayLayout(read_lengths(document["shape"], 0), chunks, chunks, dtype, names, found)
 
 
@@ -135,7 +135,7 @@ def _layout_3(node: Node) -> ArrayLayout:
                 raise _unusual(node, f"{_SHARDS} with {found}")
             found = _check_codecs(node, map(_named_codec, inside["codecs"]), _CODECS_INSIDE)
             table = _table(node, inside, 16 * math.prod(shards) // math.prod(chunks))
-    names = axis_names(document.get("dimension_names"))
+    names = axis_names(document.get("dimension_names") or node.attributes.get("axis_names"))
     shape = read_lengths(document["shape"], 0)
     return ArrayLayout(shape, chunks, shards, dtype, names, found, **table)
 

@@ -81,25 +81,43 @@ def find_label_note(group: Node) -> LabelNote | None:
 
 
 def _levels(image: Any) -> tuple[Level, ...]:
-    axes = [axis if isinstance(axis, dict) else {"name": axis} for axis in image.get("axes", ())]
+    datasets = image["datasets"]
+    for dataset in datasets:
+        check_path(dataset["path"])
+    if not datasets:
+        raise ValueError("it has no datasets")
+    described, shared = _find_axes(image)
+    axes = [axis if isinstance(axis, dict) else {"name": axis} for axis in described]
     names = axis_names([axis["name"] for axis in axes])
     units = [_unit(axis.get("unit")) for axis in axes]
-    for dataset in image["datasets"]:
-        check_path(dataset["path"])
-    levels = tuple(
-        Level(dataset["path"], names, *_place(units, image, dataset))
-        for dataset in image["datasets"]
-    )
-    if not levels:
-        raise ValueError("it has no datasets")
-    return levels
+    return tuple(Level(one["path"], names, *_place(units, _steps(one), shared)) for one in datasets)
+
+
+def _find_axes(image: Any) -> tuple[list[Any], list[Any]]:
+    """Find the axes of an image's levels, and the steps that all levels share.
+
+    From 0.6 on, these lead to other coordinate systems than that of the levels.
+    """
+    systems = image.get("coordinateSystems")
+    if not systems:
+        return image.get("axes", []), _steps(image)
+    [step, *_] = _steps(image["datasets"][0]) or [{}]
+    output = step.get("output")
+    name = output.get("name") if isinstance(output, dict) else output
+    return next((one for one in systems if one["name"] == name), systems[0])["axes"], []
+
+
+def _steps(described: Any) -> list[Any]:
+    return described.get("coordinateTransformations") or []
 
 
 def _unit(name: Any) -> float | None:
     return nanometres(name) if isinstance(name, str) else None
 
 
-def _place(units: list[float | None], image: Any, dataset: Any) -> tuple[_Lengths, _Lengths]:
+def _place(
+    units: list[float | None], steps: list[Any], shared: list[Any]
+) -> tuple[_Lengths, _Lengths]:
     """Find how large pixels are, and where the first is, by the steps of a level and of all levels.
 
     Returns
@@ -107,10 +125,9 @@ def _place(units: list[float | None], image: Any, dataset: Any) -> tuple[_Length
     sizes, starts : tuple of float or None
         Along each axis, in nanometres.
     """
-    steps = dataset.get("coordinateTransformations")
     sizes: list[float | None] = list(units) if steps else [None] * len(units)
     starts: list[float | None] = [unit and 0.0 for unit in units]
-    for step in [*(steps or ()), *image.get("coordinateTransformations", ())]:
+    for step in _in_row([*steps, *shared]):
         if step["type"] == "scale":
             scale = _numbers_in(step, "scale", len(units))
             sizes = [size and size * one for size, one in zip(sizes, scale, strict=True)]
@@ -118,7 +135,15 @@ def _place(units: list[float | None], image: Any, dataset: Any) -> tuple[_Length
         elif step["type"] == "translation":
             moved = zip(units, starts, _numbers_in(step, "translation", len(units)), strict=True)
             starts = [unit and (start or 0.0) + unit * one for unit, start, one in moved]
+        elif step["type"] != "identity":  # such as a rotation, of which no size is known
+            sizes = starts = [None] * len(units)
     return tuple(sizes), tuple(starts)
+
+
+def _in_row(steps: list[Any]) -> Iterator[Any]:
+    """Give steps one after the other, those of sequences too, which have none in them."""
+    for step in steps:
+        yield from step["transformations"] if step["type"] == "sequence" else (step,)
 
 
 def _numbers_in(step: Any, name: str, count: int) -> list[float]:

@@ -85,7 +85,7 @@ def axis_names(names: Any) -> tuple[str, ...]:
         If they are no texts.
     """
     if names is None or (isinstance(names, list) and all(map(_is_name, names))):
-        read = ((name or "").lower() for name in names or ())
+        read = ((name or "").lower().removesuffix("^") for name in names or ())  # daisy's mark
         return tuple(_LETTERS.get(name, name) for name in read)
     raise ValueError("the names of its axes are no texts")
 

@@ -22,7 +22,7 @@ from zarr.storage import LocalStore
 from training.errors import UserError
 from training.files.decoded_sizes import exceeds
 from training.files.untrusted_files import open_regular
-from training.formats.array_folders import check_inner, check_inside
+from training.formats.array_folders import check_inner, check_inside, size_along, transform_size
 from training.formats.chunked_stack import (
     LARGEST_SLAB,
     ArrayStack,
@@ -36,7 +36,7 @@ from training.formats.chunked_stack import (
 )
 from training.formats.grey_axes import GreyAxes, find_grey_axes
 from training.formats.location import Location
-from training.formats.pixel_size import NO_OFFSET, Offset, PixelSize, nanometres
+from training.formats.pixel_size import NO_OFFSET, Offset, PixelSize
 from training.formats.stack import Stack
 from training.formats.tif_structure import OtherImageError
 from training.formats.zarr_folders.array_layout import ArrayLayout
@@ -150,17 +150,17 @@ class _Image:
 
 
 def _plain_pixel_size(node: Node) -> PixelSize | None:
-    """Find what programs for EM write: nanometres along z, y and x, or in other units."""
+    """Find what programs for EM write: lengths along the axes, in nanometres or other units."""
+    transformed = transform_size(node.attributes)
+    if transformed is not None:
+        return transformed
     sizes = node.attributes.get("voxel_size", node.attributes.get("resolution"))
     units = node.attributes.get("units", "nm")
-    units = units if isinstance(units, list) else [units] * 3
-    if not (isinstance(sizes, list) and len(sizes) == len(units) == 3):
+    if not isinstance(sizes, list):
         return None
-    if not all(isinstance(size, int | float) for size in sizes):
-        return None
-    lengths = [nanometres(str(unit)) for unit in units]
-    z, y, x = (length and float(size) * length for size, length in zip(sizes, lengths, strict=True))
-    return PixelSize.of(z, y, x)
+    names = [name for name in ArrayLayout.of(node).names if name in "zyx"]
+    axes = names if len(names) == len(sizes) else list("zyx"[-len(sizes) :])
+    return size_along(axes, sizes, units if isinstance(units, list) else [units] * len(sizes))
 
 
 def _find_image(location: Location, what: str) -> _Image:
@@ -210,13 +210,18 @@ def _of_group(group: Node, location: Location, what: str) -> _Image:
             f"Give them: {list_paths(labels)}.",
         )
     (levels,) = images
-    folders = [group.folder / level.path for level in levels]
-    array = Node.read(folders[0], container)
-    if array is None or not array.is_array:
-        raise UserError(
-            f"{folders[0]} is not an array, but {group.folder} names it.", "Copy it again."
-        )
-    return _Image(array, levels[0], tuple(folders[1:]), find_label_note(group))
+    arrays = [
+        (node, level)
+        for level in levels
+        if (node := Node.read(group.folder / level.path, container)) and node.is_array
+    ]
+    if not arrays or arrays[0][1] is not levels[0]:
+        first = group.folder / levels[0].path
+        raise UserError(f"{first} is not an array, but {group.folder} names it.", "Copy it again.")
+    # The largest should be listed first, but not every program does that.
+    arrays.sort(key=lambda array: math.prod(ArrayLayout.of(array[0]).shape), reverse=True)
+    (node, level), *smaller = arrays
+    return _Image(node, level, tuple(array.folder for array, _ in smaller), find_label_note(group))
 
 
 def _stacks_in(folder: Path, container: Path) -> list[Path]:

@@ -55,6 +55,67 @@ def test_a_level_has_its_own_pixel_size(tmp_path: Path, version: str) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("scales", [([50, 8, 8], [50, 4, 4]), ([1, 1, 1], [1, 1, 1])])
+def test_levels_may_be_listed_the_smallest_first(
+    tmp_path: Path, version: str, scales: tuple[list[int], list[int]]
+) -> None:
+    datasets = [
+        {"path": path, "coordinateTransformations": [{"type": "scale", "scale": scale}]}
+        for path, scale in zip("10", scales, strict=True)
+    ]
+    write_ome(tmp_path / "a.zarr", [STACK, HALF], version, datasets=datasets)
+    with open_stack(tmp_path / "a.zarr") as stack:
+        assert stack.pixel_size == PixelSize(*scales[1])
+        np.testing.assert_array_equal(list(stack), STACK)
+        assert [level.shape for level in stack.levels] == [STACK.shape, HALF.shape]
+
+
+def test_coordinate_systems_of_ome_zarr_06(tmp_path: Path) -> None:
+    """Sizes are those of the levels' own system: steps that all share lead from it to others."""
+
+    def dataset(path: str, *steps: dict[str, Any]) -> dict[str, Any]:
+        step = steps[0] if len(steps) == 1 else {"type": "sequence", "transformations": steps}
+        return {
+            "path": path,
+            "coordinateTransformations": [{**step, "input": path, "output": "sample"}],
+        }
+
+    axes = [{"name": axis, "type": "space", "unit": "nanometer"} for axis in "zyx"]
+    other = [{**axis, "unit": "micrometer"} for axis in axes[::-1]]
+    systems = [{"name": "atlas", "axes": other}, {"name": "sample", "axes": axes}]
+    moved = {"type": "scale", "scale": [9, 9, 9], "input": "sample", "output": "atlas"}
+    half = (
+        {"type": "scale", "scale": [50, 10, 8]},
+        {"type": "translation", "translation": [0, 3, 2]},
+    )
+    datasets = [dataset("0", {"type": "scale", "scale": [50, 5, 4]}), dataset("1", *half)]
+    write_ome(tmp_path / "a.zarr", [STACK, HALF])
+    write_multiscales(
+        tmp_path / "a.zarr",
+        [
+            {
+                "coordinateSystems": systems,
+                "datasets": datasets,
+                "coordinateTransformations": [moved],
+            }
+        ],
+        "0.6",
+    )
+    with open_stack(tmp_path / "a.zarr") as stack:
+        assert stack.pixel_size == PixelSize(50, 5, 4)
+        np.testing.assert_array_equal(list(stack), STACK)
+        (smaller,) = stack.levels[1:]
+        assert (smaller.pixel_size, smaller.offset) == (PixelSize(50, 10, 8), (0, 3, 2))
+
+
+def test_a_step_that_turns_the_image_leaves_its_pixel_size_unknown(tmp_path: Path) -> None:
+    steps = [{"type": "scale", "scale": [50, 4, 4]}, {"type": "rotation", "rotation": [[1]]}]
+    datasets = [{"path": "0", "coordinateTransformations": steps}]
+    write_ome(tmp_path / "a.zarr", [STACK], datasets=datasets)
+    assert open_stack(tmp_path / "a.zarr").pixel_size is None
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 def test_times_and_channels_of_one_are_taken_off(tmp_path: Path, version: str) -> None:
     path = tmp_path / "a.zarr"
     write_ome(path, [STACK[None, None]], version, "tczyx", (1, 1, 50, 4, 4))
@@ -194,6 +255,35 @@ def test_colours_are_refused(tmp_path: Path) -> None:
 def test_plain_arrays_may_have_a_pixel_size(tmp_path: Path, attributes: Any) -> None:
     write_array(tmp_path / "a.zarr" / "raw", STACK, 2, attributes=attributes)
     assert open_stack(tmp_path / "a.zarr" / "raw").pixel_size == PixelSize(50, 4, 4)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"_ARRAY_DIMENSIONS": ["x", "y", "z"], "resolution": [4, 5, 50]},
+        {"axis_names": ["x", "y", "z"], "voxel_size": [4, 5, 50], "units": ["nm"] * 3},
+    ],
+)
+def test_sizes_of_plain_arrays_are_along_their_axes(tmp_path: Path, attributes: Any) -> None:
+    write_array(tmp_path / "a.zarr", STACK.T, 2, attributes=attributes)
+    with open_stack(tmp_path / "a.zarr") as stack:
+        assert stack.pixel_size == PixelSize(50, 5, 4)
+        np.testing.assert_array_equal(list(stack), STACK)
+
+
+def test_channels_of_daisy_have_no_size(tmp_path: Path) -> None:
+    attributes = {"axis_names": ["c^", "z", "y", "x"], "voxel_size": [50, 5, 4]}
+    write_array(tmp_path / "a.zarr", STACK[None], attributes=attributes)
+    assert open_stack(tmp_path / "a.zarr").pixel_size == PixelSize(50, 5, 4)
+    write_array(tmp_path / "b.zarr", np.stack([STACK] * 2), attributes=attributes)
+    with pytest.raises(OtherImageError, match="2 channels"):
+        open_stack(tmp_path / "b.zarr")
+
+
+def test_the_transform_of_cosem(tmp_path: Path) -> None:
+    transform = {"axes": ["z", "y", "x"], "scale": [0.05, 5, 4], "units": ["um", "nm", "nm"]}
+    write_array(tmp_path / "a.zarr", STACK, 2, attributes={"transform": transform})
+    assert open_stack(tmp_path / "a.zarr").pixel_size == PixelSize(50, 5, 4)
 
 
 @pytest.mark.parametrize(
