@@ -6,6 +6,7 @@ that is there is whole, because its file is brought to the disk under another na
 
 from __future__ import annotations
 
+import errno
 import glob
 import secrets
 from collections.abc import Iterable, Iterator
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from training.errors import UserError
 from training.files.append_files import append_whole, open_to_append
+from training.files.atomic_files import UnwritableError
 from training.files.atomic_folders import move_folder, replacing_folder
 from training.files.file_locks import hold_lock, take_lock
 from training.masks.chunk_files import ChunkFiles, KeptPages, Listing
@@ -226,7 +228,7 @@ class ZarrChunks:
         Raises
         ------
         UserError
-            If the disk is full.
+            If the disk is full, or it was deleted meanwhile.
         """
         self._check_turn()
         for chunk in self._levels[0].missing(index, window):
@@ -238,7 +240,7 @@ class ZarrChunks:
         Raises
         ------
         UserError
-            If the disk is full, or what was written can't be read.
+            If the disk is full, it was deleted meanwhile, or what was written can't be read.
         """
         self._check_turn()
         for level in reversed(range(1, len(self._levels))):
@@ -300,11 +302,16 @@ class ZarrChunks:
         return turn
 
     def _check_turn(self) -> None:
-        """Refuse to write for a process that does not hold it, or holds one of another disk."""
+        """Refuse to write what was deleted meanwhile, and for a process that does not hold it."""
+        is_there = (self.folder / self._image.group_file).exists()
         if not self._is_helper:
+            if not is_there:  # or the chunks of a new folder would be nobody's
+                raise UnwritableError(
+                    self.folder, FileNotFoundError(errno.ENOENT, "it was deleted")
+                )
             return
         with suppress(OSError):
-            if self._lock().read_bytes() == self.turn.encode():
+            if is_there and self._lock().read_bytes() == self.turn.encode():
                 return
         raise UserError(
             f"{self.folder} is not there, or another command holds it.",

@@ -135,6 +135,11 @@ class ZarrImage:
         found = _version_of(self.container) if self._is_added else None
         self.version = found or version
 
+    @property
+    def group_file(self) -> str:
+        """The file by which a folder is a group."""
+        return ".zgroup" if self.version == "0.4" else "zarr.json"
+
     def check(self) -> None:
         """Refuse what can't be written, see :func:`check_zarr_output`."""
         check_zarr_output(self.path, self.is_label, self.overwrite)

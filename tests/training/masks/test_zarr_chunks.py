@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numcodecs
@@ -141,6 +142,13 @@ def test_a_helper_writes_as_long_as_the_holder_holds_it(tmp_path: Path) -> None:
                 write()
         assert later.missing_parts(0, [window]) == []
         assert later.missing_parts(1, [window]) == [window]
+        helper.help(later.turn)
+        shutil.rmtree(later.folder)
+        with pytest.raises(UserError, match=r"a\.partial\.zarr is not there, or another"):
+            helper.write(1, window, page)
+        with pytest.raises(UserError, match=r"a\.partial\.zarr can't be written: it was deleted"):
+            later.write(1, window, page)
+        assert not later.folder.exists()
     elsewhere = open_chunks(tmp_path / "b.zarr", *of[1:], is_label=False)
     with pytest.raises(UserError, match=r"All workers have to see the same files"):
         elsewhere.help(holder.turn)
