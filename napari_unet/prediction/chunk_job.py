@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_unet.prediction.chunk_prediction import ChunkPrediction, Outcome
+from napari_unet.prediction.chunk_record import describe_job, find_differences
 from napari_unet.prediction.freed_memory import keep_freed_memory
 from napari_unet.prediction.predictor import Predictor, load_predictor
+from training import __version__
+from training.errors import UserError
+from training.formats.stack import Stack
 from training.label_convention import LabelConvention
-from training.masks.result_files import make_result, result_pixels
+from training.masks.result_files import is_begun, make_result, result_pixels
 from training.masks.shares import WHOLE, Share
 from training.masks.writer_choice import open_chunks
 from training.model.stack_part import Bounds, StackPart
 from training.model.stack_scale import StackScale
 from training.opening import open_stack
 from training.stacks.intensities import Membranes
+
+if TYPE_CHECKING:
+    from training.masks.zarr_chunks import ZarrChunks
 
 _OPTIONS = {"of_class": "--class"}
 
@@ -71,11 +79,22 @@ class ChunkJob:
     class_thresholds: dict[str, float] = field(default_factory=dict)
     purpose: dict[str, Any] = field(default_factory=dict)
 
-    def anywhere(self) -> ChunkJob:
-        """Give the same job to a process that has another working folder."""
+    def anywhere(self, predictor: Predictor) -> ChunkJob:
+        """Give the same job to a process that has another working folder, or processor.
+
+        Parameters
+        ----------
+        predictor : Predictor
+            As it is loaded here.
+        """
+        computed_by = self.computed_by | {"precision": predictor.precision}
         results = {kind: path.absolute() for kind, path in self.results.items()}
         return replace(
-            self, model=self.model.absolute(), stack=self.stack.absolute(), results=results
+            self,
+            model=self.model.absolute(),
+            stack=self.stack.absolute(),
+            computed_by=computed_by,
+            results=results,
         )
 
     def load_predictor(self, threads: int = 0) -> Predictor:
@@ -84,7 +103,7 @@ class ChunkJob:
 
     @contextmanager
     def open(
-        self, predictor: Predictor, share: Share = WHOLE, *, is_held: bool = True
+        self, predictor: Predictor, share: Share = WHOLE, *, turns: Sequence[str] | None = None
     ) -> Iterator[ChunkPrediction]:
         """Open the stack and the results, and begin these if nobody has.
 
@@ -94,8 +113,8 @@ class ChunkJob:
             Of this job's model.
         share : Share
             Which of the slices this process does.
-        is_held : bool
-            Keep other processes from doing the same share.
+        turns : sequence of str, optional
+            Those of the process that this one helps; none: keep others from doing the same share.
 
         Raises
         ------
@@ -105,20 +124,28 @@ class ChunkJob:
         keep_freed_memory()
         with open_stack(self.stack) as stack, ExitStack() as opened:
             part = StackPart(stack, self.region, self.scale)
+            record = self.describe(predictor, stack, part)
             options = part.place | self.written
             classes = predictor.classes
             options |= {"classes": classes} if classes else {}
+            made = self._find_made(part.shape, record)
+            for folder in made.values():
+                folder.remove_locks()
             chunks = {
                 kind: open_chunks(
                     path, part.shape, **result_pixels(kind, self.probability_dtype), **options
                 )
                 for kind, path in self.results.items()
+                if kind not in made
             }
-            if is_held:
+            if turns is None:
                 for folder in chunks.values():
                     opened.enter_context(folder.hold(share))
+            else:
+                for folder, turn in zip(chunks.values(), turns, strict=True):
+                    folder.help(turn)
             with ExitStack() as beginning:
-                if is_held:
+                if turns is None:
                     for folder in chunks.values():
                         beginning.enter_context(folder.alone())
                 prediction = ChunkPrediction(
@@ -130,18 +157,41 @@ class ChunkJob:
                     chunks,
                     partial(
                         make_result,
-                        self.results,
+                        chunks,
                         threshold=self.threshold,
                         convention=self.convention,
                         probability_dtype=self.probability_dtype,
                         classes=classes,
                         class_thresholds=self.class_thresholds,
                     ),
-                    self._named(part, predictor),
+                    record,
                     self.memory,
                     share,
                 )
             yield prediction
+
+    def describe(self, predictor: Predictor, stack: Stack, part: StackPart) -> dict[str, Any]:
+        """Say what the results depend on, but their kinds; the stack and its part are open."""
+        return describe_job(predictor.digest, stack, self._named(part, predictor))
+
+    def _find_made(
+        self, shape: tuple[int, int, int], record: dict[str, Any]
+    ) -> dict[str, ZarrChunks]:
+        """Find the results that a run had given their names when it was killed before the last.
+
+        What was not made just so is not one of them.
+        """
+        if self.written["overwrite"] or not is_begun(self.results.values()):
+            return {}
+        options = self.written | {"overwrite": True}
+        made = {}
+        for kind, path in self.results.items():
+            pixels = result_pixels(kind, self.probability_dtype)
+            chunks = open_chunks(path, shape, **pixels, **options)
+            found = chunks.read_made()
+            if found is not None and not find_differences(found, record | {"kind": kind}):
+                made[kind] = chunks
+        return made
 
     def _named(self, part: StackPart, predictor: Predictor) -> dict[str, Any]:
         """Give the options that a prediction depends on, as a person names them."""
@@ -149,6 +199,7 @@ class ChunkJob:
         sides = [] if size is None else [size.z, size.y, size.x]
         return {
             **{_OPTIONS.get(name, f"--{name}"): value for name, value in self.computed_by.items()},
+            "--precision": predictor.precision,  # another processor's choice may be another
             "--region": [[found.start, found.stop] for found in (part.indices, *part.window)],
             "--resample": self.scale.resample,
             "--pixel-size": [side for side in sides if side is not None] or None,
@@ -162,14 +213,52 @@ class ChunkJob:
         }
 
 
+class WorkerError(UserError):
+    """A worker can't do any slice of a job."""
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        told = f"A worker on {platform.node()} can't take part: {problem}"
+        super().__init__(told, remedy)
+
+
 @dataclass(frozen=True)
 class SliceWork:
-    """Predicts slices of a job in a process that keeps the model and the stack open."""
+    """Predicts slices of a job in a process that keeps the model and the stack open.
+
+    No two commands have the same: files of the same names may have changed since.
+
+    Parameters
+    ----------
+    job : ChunkJob
+    turns : tuple of str
+        Those of its results, which this process does not hold.
+    version : str
+        Of the package that sends it.
+    """
 
     job: ChunkJob
+    turns: tuple[str, ...]
+    version: str = __version__
 
     @contextmanager
     def open(self, threads: int) -> Iterator[Callable[[Sequence[int]], Outcome]]:
-        """Load what each batch of slices needs."""
-        with self.job.open(self.job.load_predictor(threads), is_held=False) as prediction:
+        """Load what each batch of slices needs.
+
+        Raises
+        ------
+        WorkerError
+            If this process can't.
+        """
+        with ExitStack() as opened:
+            try:
+                if self.version != __version__:
+                    raise UserError(
+                        f"It has version {__version__} of this package, and is sent work of "
+                        f"version {self.version}.",
+                        "Install the same version everywhere.",
+                    )
+                predictor = self.job.load_predictor(threads)
+                prediction = opened.enter_context(self.job.open(predictor, turns=self.turns))
+            except UserError as error:
+                raise WorkerError(error.problem, error.remedy) from error
             yield prediction.predict_batch

@@ -17,13 +17,11 @@ from numpy.typing import NDArray
 
 from napari_unet.prediction.chunk_record import (
     check_same,
-    describe,
     edit_warning,
     read_how,
     write_how,
 )
 from napari_unet.prediction.predictor import Predictor
-from training import __version__
 from training.console import list_names
 from training.errors import UserError
 from training.files.atomic_files import UnwritableError
@@ -102,8 +100,8 @@ class ChunkPrediction:
         By kind; held by this process.
     make : callable
         From a probability of membrane (Y, X), or of classes (C, Y, X), to what is written.
-    options : dict
-        All else that the results depend on, as a person gave it, to refuse going on with others.
+    record : dict
+        What the results depend on, by :func:`describe_job`, to refuse going on with others.
     memory : float or None
         Bytes that the process may take; None: half of what is free.
     share : Share
@@ -114,12 +112,14 @@ class ChunkPrediction:
     note, warning : str
         As of :class:`PartPrediction`; where an earlier run has said it, the warning is of a stack
         that may have been edited since.
-    stack : Stack
+    predictor, stack
         As given.
     card : ModelCard
         The model's.
     folders : list of Path
         Where the results are until they are whole.
+    turns : list of str
+        Of the results, see :meth:`ZarrChunks.help`.
     slices : range
         Those that it does, of the part's.
     record : dict
@@ -145,22 +145,17 @@ class ChunkPrediction:
         membranes: Membranes,
         results: Mapping[str, ZarrChunks],
         make: Callable[[NDArray[np.float32]], SliceResult],
-        options: dict[str, Any],
+        record: dict[str, Any],
         memory: float | None = None,
         share: Share = WHOLE,
     ) -> None:
-        self._predictor, self.stack, self._part, self._zoom = predictor, stack, part, zoom
+        self.predictor, self.stack, self._part, self._zoom = predictor, stack, part, zoom
         self.card = predictor.card
         self.folders = [chunks.folder for chunks in results.values()]
+        self.turns = [chunks.turn for chunks in results.values()]
         self._results, self._make = results, make
         self.slices = share.of_slices(part.shape[0])
         self.note = self._doubt = ""
-        record = {
-            "version": __version__,
-            "model": predictor.digest,
-            "stack": describe(stack),
-            "options": options,
-        }
         self._begun: dict[ZarrChunks, dict[str, Any]] = {}
         for kind, chunks in results.items():
             former = chunks.read_record()
@@ -224,7 +219,7 @@ class ChunkPrediction:
         Errors as of iterating.
         """
         waiting: deque[tuple[str, Future[Outcome]]] = deque()
-        threads = min(self._most, self._predictor.parallel + 1)  # one of them may be writing
+        threads = min(self._most, self.predictor.parallel + 1)  # one of them may be writing
         # Smaller sizes of several parts have a thread of their own, which waits for all of them.
         with ThreadPoolExecutor(threads) as executor, ThreadPoolExecutor(1) as shrinking:
             try:
@@ -279,12 +274,12 @@ class ChunkPrediction:
         with ExitStack() as alone:
             for chunks in self._results.values():
                 alone.enter_context(chunks.alone())
-            if any(chunks.is_finished() for chunks in self._results.values()):
-                return True
-            self.check_whole()
-            if not all(map(self.has_slice, range(self._part.shape[0]))):
-                return False
-            for chunks in self._results.values():
+            left = [chunks for chunks in self._results.values() if not chunks.is_finished()]
+            if len(left) == len(self._results):
+                self.check_whole()
+                if not all(map(self.has_slice, range(self._part.shape[0]))):
+                    return False
+            for chunks in left:  # all, or those that a killed process of another share left
                 chunks.finish()
         return True
 
@@ -320,13 +315,13 @@ class ChunkPrediction:
         if self.done:
             return ""
         found = self._outcome
-        return share_warning(found.membrane, found.pixels, self._predictor.of_class)
+        return share_warning(found.membrane, found.pixels, self.predictor.of_class)
 
     def _cut(self) -> list[Window]:
         """Cut a slice where tiles and chunks end."""
         view = SliceView(self._zoom, self._part.window)
         shape = self.stack.shape[1:]
-        if not self._predictor.cuts_tiles(self._card, shape, view):
+        if not self.predictor.cuts_tiles(self._card, shape, view):
             return self._cut_rows()
         geometry = self._card.geometry
         axes = []
@@ -345,7 +340,7 @@ class ChunkPrediction:
         """
         rows, columns = self._part.window
         height, parts = len(rows), [(rows, columns)]
-        if self._predictor.is_foreign:  # it prepares whole slices
+        if self.predictor.is_foreign:  # it prepares whole slices
             return parts
         while self._need(parts, 1) > self.memory and height > CHUNK:
             height = max(CHUNK, height // 2 // CHUNK * CHUNK)
@@ -355,7 +350,7 @@ class ChunkPrediction:
 
     def _count_at_once(self) -> int:
         """Find how many parts are under way at once, by the memory that they take."""
-        for count in range(self._predictor.parallel + 1, 0, -1):
+        for count in range(self.predictor.parallel + 1, 0, -1):
             if self._need(self._parts, count) <= self.memory:
                 return count
         least = self._need(self._parts, 1)
@@ -439,13 +434,13 @@ class ChunkPrediction:
         padding: NDArray[np.bool_] | Literal[False],
     ) -> Outcome:
         view = SliceView(self._zoom, window)
-        found = self._make(self._predictor.predict_part(image, self._card, view, padding))
+        found = self._make(self.predictor.predict_part(image, self._card, view, padding))
         inside = self._in_result(window)
         for kind, chunks in self._results.items():
             chunks.write(index, inside, found.pages[kind])
             if len(self._parts) == 1:  # while its pixels are in the cache of this core
                 chunks.write_levels(index)
-        if self._predictor.classes:  # of which no share is usual
+        if self.predictor.classes:  # of which no share is usual
             return Outcome()
         return Outcome((), found.membrane, math.prod(map(len, window)))
 

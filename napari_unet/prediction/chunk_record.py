@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+from training import __version__
 from training.console import list_names
 from training.errors import UserError
 from training.formats.file_times import file_times
 from training.formats.stack import Stack
-from training.masks.stack_writer import begun_otherwise, damaged_part
+from training.masks.stack_writer import begun_otherwise
 from training.model.model_card import ModelCard
 from training.stacks.even_slices import pick_evenly
 from training.stacks.fingerprint import fingerprint
@@ -41,6 +42,20 @@ def describe(stack: Stack) -> dict[str, Any]:
     return {"shape": [*stack.shape], "dtype": stack.dtype.name, "slices": hashes}
 
 
+def describe_job(model: str, stack: Stack, options: dict[str, Any]) -> dict[str, Any]:
+    """Say what all results of a prediction depend on, but their kinds.
+
+    Parameters
+    ----------
+    model : str
+        Its digest.
+    stack : Stack
+    options : dict
+        As a person gave them.
+    """
+    return {"version": __version__, "model": model, "stack": describe(stack), "options": options}
+
+
 def write_how(card: ModelCard) -> dict[str, Any]:
     """Write down what a prediction takes from a card: a stack that is mended may give another."""
     scaling = asdict(card.scaling)
@@ -65,6 +80,15 @@ def check_same(chunks: ZarrChunks, former: dict[str, Any], record: dict[str, Any
     ------
     UserError
     """
+    different = find_differences(former, record)
+    if different:
+        raise begun_otherwise(chunks.folder, list_names(different))
+
+
+def find_differences(former: dict[str, Any], record: dict[str, Any]) -> list[str]:
+    """Say how a result was begun where that is not as a record says; empty: just so."""
+    if former.get("version") != record["version"]:  # which may write down other things
+        return [_TOLD["version"]]
     try:
         different = [told for key, told in _TOLD.items() if former[key] != record[key]]
         if not _is_same_stack(former["stack"], record["stack"]):
@@ -72,12 +96,13 @@ def check_same(chunks: ZarrChunks, former: dict[str, Any], record: dict[str, Any
         before, now = former["options"], record["options"]
         names = sorted(before.keys() | now.keys())
         others = [name for name in names if before.get(name) != now.get(name)]
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise damaged_part(chunks.folder, error) from error
-    if others:
-        different.append(f"with another {list_names(others)}")
-    if different:
-        raise begun_otherwise(chunks.folder, list_names(different))
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return [_TOLD["version"]]
+    if "--precision" in others:  # which may be the processor's choice
+        begun, here = before.get("--precision"), now["--precision"]
+        different.append(f"with --precision {begun}, which is {here} here")
+        others.remove("--precision")
+    return different + ([f"with another {list_names(others)}"] if others else [])
 
 
 def digest(record: dict[str, Any]) -> str:

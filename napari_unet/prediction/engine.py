@@ -22,9 +22,12 @@ class Engine(Protocol):
     ----------
     parallel : int
         How many tiles at once give the most tiles a second.
+    precision : str
+        In which it computes: ``f32`` or ``bf16``.
     """
 
     parallel: int
+    precision: str
 
     def compute(self, tile: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute the output of a tile (N, 1, H, W), float32; a RuntimeError if it can't."""

@@ -38,6 +38,7 @@ class OnnxRuntimeEngine:
     """
 
     parallel = 1  # one tile takes all cores, or the device
+    precision = "f32"
 
     def __init__(self, content: bytes, device: str, precision: str, threads: int) -> None:
         runtime = _import_runtime()

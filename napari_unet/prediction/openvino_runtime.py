@@ -54,7 +54,7 @@ class OpenVinoEngine:
         }
         if threads and device == "CPU":  # unpinned: processes would share cores
             options |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
-        compiled = _compile(core, content, device, precision, options)
+        compiled, self.precision = _compile(core, content, device, precision, options)
         if (len(compiled.inputs), len(compiled.outputs)) != (1, 1):
             raise RuntimeError("it has not one input and one output")
         self.parallel = 1
@@ -92,22 +92,22 @@ def _check_device(core: Any, device: str) -> str:
 
 def _compile(
     core: Any, content: bytes, device: str, precision: str, options: dict[str, Any]
-) -> Any:
-    """Compile a network in a precision; for ``auto`` in bf16 where it can be.
+) -> tuple[Any, str]:
+    """Compile a network in a precision, and say in which; for ``auto`` in bf16 where it can be.
 
     OpenVINO promises bf16 by the processor, and then fails where :data:`ALLOWED_INSTRUCTIONS` has
     less: MindSpore needs that variable, so a process that trains has it, and those that it starts.
     """
     exact = {**options, "INFERENCE_PRECISION_HINT": "f32"}
     if precision == "f32" or (precision == "auto" and not _promises_bf16(core, device)):
-        return compile_network(core, content, device, exact)
+        return compile_network(core, content, device, exact), "f32"
     try:
         quick = {**options, "INFERENCE_PRECISION_HINT": "bf16"}
-        return compile_network(core, content, device, quick)
+        return compile_network(core, content, device, quick), "bf16"
     except RuntimeError as error:
         compiled = compile_network(core, content, device, exact)  # raises if it is the network
         if precision == "auto":
-            return compiled
+            return compiled, "f32"
         raise UserError(
             f"OpenVINO can't compute in bf16 on this {device}.",
             f"Choose the precision auto or f32; where {ALLOWED_INSTRUCTIONS} is set, unset it.",

@@ -68,6 +68,8 @@ class Predictor:
         By which its network is known again: SHA-256.
     parallel : int
         How many slices, or parts of them, at once give the most a second.
+    precision : str
+        In which the network is computed: ``f32`` or ``bf16``.
 
     Raises
     ------
@@ -104,7 +106,7 @@ class Predictor:
             self._engine = start_engine(engine, content, device, precision, is_parallel, threads)
         except RuntimeError as error:
             raise _unusable(model) from error
-        self.parallel = self._engine.parallel
+        self.parallel, self.precision = self._engine.parallel, self._engine.precision
         self._model = model
 
     @property

@@ -85,6 +85,24 @@ def copy_folder(source: Path, path: Path, left_out: str) -> None:
         shutil.copytree(source, new, ignore=shutil.ignore_patterns(left_out), dirs_exist_ok=True)
 
 
+def discard_folder(path: Path) -> None:
+    """Delete a folder: nobody finds a part of it under its name, even after a kill.
+
+    What killed processes left of earlier tries is removed. It need not be there.
+
+    Raises
+    ------
+    UnwritableError
+        If it can't be renamed.
+    """
+    with _marked(path, None) as (new, _):
+        try:
+            if path.exists():
+                once_closed(lambda: path.rename(new))
+        except OSError as error:
+            raise UnwritableError(path, error) from error
+
+
 def move_folder(
     folder: Path, path: Path, container: Path | None = None, *, overwrite: bool = True
 ) -> None:

@@ -23,7 +23,8 @@ from training.masks.mrc_writer import MRC_ENDINGS
 from training.masks.result_checks import check_kept, check_tables
 from training.masks.result_warnings import share_warning
 from training.masks.tif_writer import TIF_ENDINGS
-from training.masks.writer_choice import check_stack_output, is_stack_name, open_writer
+from training.masks.writer_choice import check_stack_output, is_stack_name, is_zarr, open_writer
+from training.masks.zarr_image import partial_folder
 
 RESULT_FORMATS = ("tif", "zarr", "h5", "mrc")
 """Of results where only their folder is named."""
@@ -76,15 +77,23 @@ def check_outputs(stack: Path, results: Mapping[str, Path], overwrite: bool = Fa
         As :func:`writer_choice.check_stack_output` and :func:`result_checks.check_kept`; if two
         have the same name.
     """
+    goes_on = is_begun(results.values())
     for kind, path in results.items():
         if kind in _TABLES:
             check_tables([path], overwrite)
         else:
-            check_stack_output(path, kind in _LABELS, overwrite)
+            # What is there may be a result of the run that is gone on with, which that finds out.
+            is_replaced = overwrite or (goes_on and is_zarr(path))
+            check_stack_output(path, kind in _LABELS, is_replaced)
     check_kept(results.values(), [stack])
     files = [Path(os.path.realpath(path)) for path in results.values()]
     if any(one.is_relative_to(other) for one, other in permutations(files, 2)):
         raise UserError("Two results have the same name.", "Choose a name for each.")
+
+
+def is_begun(results: Iterable[Path]) -> bool:
+    """Whether some results that grow chunk by chunk were begun, and are not whole yet."""
+    return any(is_zarr(path) and partial_folder(path).exists() for path in results)
 
 
 def check_probability_dtype(path: Path, dtype: str, file_format: str | None = None) -> None:

@@ -6,27 +6,31 @@ that is there is whole, because its file is brought to the disk under another na
 
 from __future__ import annotations
 
+import errno
 import glob
+import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
 
 from training.errors import UserError
-from training.files.append_files import open_to_append
+from training.files.append_files import append_whole, open_to_append
+from training.files.atomic_files import UnwritableError
 from training.files.atomic_folders import move_folder, replacing_folder
 from training.files.file_locks import hold_lock, take_lock
 from training.masks.chunk_files import ChunkFiles, KeptPages, Listing
 from training.masks.pyramid import halve
 from training.masks.shares import WHOLE, Share
 from training.masks.stack_writer import begun_otherwise, damaged_part, report_errors
-from training.masks.zarr_image import RECORD, ZarrImage
+from training.masks.zarr_image import RECORD, ZarrImage, partial_folder
 from training.stacks.windows import Window
 
+_TURN_BYTES = 8
 _BEGINNING_SECONDS = 600.0  # in which another share has looked at the stack, and begun
 
 
@@ -42,13 +46,14 @@ class ZarrChunks:
     ----------
     folder : Path
         Where it is until it is whole.
+    turn : str
+        By what the processes that help a holder know that it still holds it.
     """
 
     def __init__(self, image: ZarrImage) -> None:
         self._image = image
-        inner = image.path.relative_to(image.container).name
-        name = f"{image.container.stem}{'-' if inner else ''}{inner}.partial.zarr"
-        self.folder = image.container.with_name(name)
+        self.folder = partial_folder(image.path)
+        self.turn, self._is_helper = "", False
         self._levels: list[ChunkFiles] = []
         self._kept = KeptPages()
 
@@ -80,15 +85,36 @@ class ZarrChunks:
                         f"Another process is writing {self.folder}.", "Wait for it, or end it."
                     )
                 is_last = is_whole
+                self.turn = self._begin_turn(whole, share)
                 self._check_division(share)
                 self.check()
                 yield
             is_last = True
         finally:
             if is_last and self.is_finished():  # or was refused before it was begun
-                for path in self.folder.parent.glob(f".{glob.escape(self.folder.name)}.*lock"):
-                    with suppress(OSError):  # another process has it open
-                        path.unlink()
+                self.remove_locks()
+
+    def remove_locks(self) -> None:
+        """Delete the files of locks of what is whole, or was not begun."""
+        for path in self.folder.parent.glob(f".{glob.escape(self.folder.name)}.*lock"):
+            with suppress(OSError):  # another process has it open
+                path.unlink()
+
+    def help(self, turn: str) -> None:
+        """Write for another process that holds it, as long as it does.
+
+        Parameters
+        ----------
+        turn : str
+            The holder's.
+
+        Raises
+        ------
+        UserError
+            Here or when it writes, if another disk is under that name, or the holder has ended.
+        """
+        self.turn, self._is_helper = turn, True
+        self._check_turn()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -118,12 +144,19 @@ class ZarrChunks:
         if not self.folder.exists():
             return None
         try:
-            return dict(self._open_group().attrs[RECORD])  # type: ignore[arg-type]
+            return dict(self._open_group(self.folder).attrs[RECORD])  # type: ignore[arg-type]
         except (FileNotFoundError, KeyError) as error:
             how = "as another kind of result, or version of OME-Zarr"
             raise begun_otherwise(self.folder, how) from error
         except Exception as error:  # zarr raises many kinds
             raise damaged_part(self.folder, error) from error
+
+    def read_made(self) -> dict[str, Any] | None:
+        """Read what the result that is in its place says of how it was made; None if nothing."""
+        try:
+            return dict(self._open_group(self._image.place).attrs[RECORD])  # type: ignore[arg-type]
+        except Exception:  # zarr raises many kinds
+            return None
 
     def open(self, record: dict[str, Any]) -> None:
         """Begin it if nobody has, or go on.
@@ -142,15 +175,25 @@ class ZarrChunks:
             if not self.folder.exists():
                 with replacing_folder(self.folder) as folder:
                     self._image.create(folder, record)
-            place = self._image.group_in(self.folder)
-            try:
-                found = sorted(self._open_group().arrays(), key=lambda level: int(level[0]))
-                self._levels = [ChunkFiles(array, place / name) for name, array in found]
-                _, full = found[0]
-            except Exception as error:  # zarr raises many kinds
-                raise damaged_part(self.folder, error) from error
+            full = self._find_levels()
         if (full.shape, full.dtype) != (self._image.shape, self._image.dtype):
             raise begun_otherwise(self.folder, "with other pixels")
+
+    def is_whole(self) -> bool:
+        """Whether no chunk is missing of what was begun, whatever its pixels are.
+
+        Raises
+        ------
+        UserError
+            If it can't be read.
+        """
+        depth, listed = self._find_levels().shape[0], Listing()
+        return all(
+            listed.has(level.path(index, chunk))
+            for level in self._levels
+            for index in range(depth)
+            for chunk in level.all()
+        )
 
     def missing_parts(self, index: int, parts: Iterable[Window]) -> list[Window]:
         """Find the parts of a slice, as large as it is, of which a chunk is missing.
@@ -185,8 +228,9 @@ class ZarrChunks:
         Raises
         ------
         UserError
-            If the disk is full.
+            If the disk is full, or it was deleted meanwhile.
         """
+        self._check_turn()
         for chunk in self._levels[0].missing(index, window):
             self._put(0, index, chunk, page[_inside(chunk, window)])
 
@@ -196,8 +240,9 @@ class ZarrChunks:
         Raises
         ------
         UserError
-            If the disk is full, or what was written can't be read.
+            If the disk is full, it was deleted meanwhile, or what was written can't be read.
         """
+        self._check_turn()
         for level in reversed(range(1, len(self._levels))):
             for chunk in self._levels[level].all():
                 if not Path(self._levels[level].path(index, chunk)).exists():
@@ -245,9 +290,48 @@ class ZarrChunks:
                 f"Give one of {of} shares too, or wait for them.",
             )
 
-    def _open_group(self) -> zarr.Group:
+    def _begin_turn(self, lock: IO[bytes], share: Share) -> str:
+        """Write down who holds it, so that helpers of those before notice that they have ended.
+
+        A cluster's workers go on with what they were at when the command that gave it is killed.
+        """
+        turn = secrets.token_hex(_TURN_BYTES) if share == WHOLE else ""  # shares have no helpers
+        with report_errors(self.folder):
+            lock.truncate(0)
+            append_whole(lock, turn.encode())
+        return turn
+
+    def _check_turn(self) -> None:
+        """Refuse to write what was deleted meanwhile, and for a process that does not hold it."""
+        is_there = (self.folder / self._image.group_file).exists()
+        if not self._is_helper:
+            if not is_there:  # or the chunks of a new folder would be nobody's
+                raise UnwritableError(
+                    self.folder, FileNotFoundError(errno.ENOENT, "it was deleted")
+                )
+            return
+        with suppress(OSError):
+            if is_there and self._lock().read_bytes() == self.turn.encode():
+                return
+        raise UserError(
+            f"{self.folder} is not there, or another command holds it.",
+            "All workers have to see the same files, under the same names.",
+        )
+
+    def _find_levels(self) -> zarr.Array[Any]:
+        """Find the files of all sizes; give the array of the full one."""
+        place = self._image.group_in(self.folder)
+        try:
+            group = self._open_group(self.folder)
+            found = sorted(group.arrays(), key=lambda level: int(level[0]))
+            self._levels = [ChunkFiles(array, place / name) for name, array in found]
+            return found[0][1]
+        except Exception as error:  # zarr raises many kinds
+            raise damaged_part(self.folder, error) from error
+
+    def _open_group(self, folder: Path) -> zarr.Group:
         return zarr.open_group(
-            self._image.group_in(self.folder),
+            self._image.group_in(folder),
             mode="r",
             zarr_format=2 if self._image.version == "0.4" else 3,
         )

@@ -61,6 +61,13 @@ def check_zarr_output(path: Path, is_label: bool, overwrite: bool = False) -> No
         raise UserError(f"{path} exists already.", "Choose another name, or use --overwrite.")
 
 
+def partial_folder(path: Path) -> Path:
+    """Name the folder that an image or labels grow in, chunk by chunk, until they are whole."""
+    container, inner = _split(path)
+    name = inner.rpartition("/")[2]
+    return container.with_name(f"{container.stem}{'-' if name else ''}{name}.partial.zarr")
+
+
 class ZarrImage:
     """An image ``a.zarr``, or labels ``a.zarr/labels/NAME``, to be written.
 
@@ -127,6 +134,11 @@ class ZarrImage:
         self.place = self.container / _LABELS / self._name if self._is_added else self.container
         found = _version_of(self.container) if self._is_added else None
         self.version = found or version
+
+    @property
+    def group_file(self) -> str:
+        """The file by which a folder is a group."""
+        return ".zgroup" if self.version == "0.4" else "zarr.json"
 
     def check(self) -> None:
         """Refuse what can't be written, see :func:`check_zarr_output`."""

@@ -25,13 +25,13 @@ from napari_unet.neurons.search_files import Block
 from napari_unet.neurons.segmentation import Segmentation, count_text
 from napari_unet.prediction.chunk_job import ChunkJob
 from napari_unet.prediction.chunk_prediction import GIBI, ChunkPrediction
-from napari_unet.prediction.chunk_record import digest
+from napari_unet.prediction.chunk_record import digest, find_differences
 from napari_unet.prediction.predictor import Predictor
 from training.console import say
 from training.errors import UserError
 from training.files.append_files import open_to_append
+from training.files.atomic_folders import discard_folder
 from training.files.file_locks import take_lock
-from training.files.open_elsewhere import remove_folder
 from training.label_convention import LabelConvention
 from training.masks.mask_files import label_dtype
 from training.masks.stack_writer import begun_otherwise, report_errors
@@ -96,15 +96,18 @@ class ChunkedSearch:
         """
         with open_stack(stack) as slices:
             part = StackPart(slices, self.parts.region, self.parts.scale)
-        options = part.place | self.written | {"is_label": True}
-        output_chunks = open_chunks(output, part.shape, np.uint64, **options)
-        output_chunks.check()
-        threads = self._count_threads(part.shape)
-        work = output_chunks.folder.with_suffix(".work").absolute()
-        if output_chunks.folder.exists() and not work.exists():
-            raise _begun_by_another(output_chunks.folder)
+            options = part.place | self.written | {"is_label": True}
+            output_chunks = open_chunks(output, part.shape, np.uint64, **options)
+            output_chunks.check()
+            threads = self._count_threads(part.shape)
+            work = output_chunks.folder.with_suffix(".work").absolute()
+            job = self._job(stack, part, work / "probability.zarr")
+            if output_chunks.folder.exists() and not work.exists():
+                _check_whole(output_chunks, job.describe(self.predictor, slices, part))
+                _give_name(output_chunks, work)
+                say(f"neurons: {output}")
+                return
         tell_of_threshold(self.how, part.shape[0])
-        job = self._job(stack, part, work / "probability.zarr")
         with (
             _made(work),
             job.open(self.predictor, self.division.share) as prediction,
@@ -137,8 +140,7 @@ class ChunkedSearch:
                 f"neurons: slices of other shares are still missing, or another one numbers: {work}"
             )
             return
-        with report_errors(work):
-            remove_folder(work)
+        _give_name(output_chunks, work)
         say(f"{count_text(total, part.shape[0], self.is_linked)}: {output}")
 
     def _begin(self, prediction: ChunkPrediction, work: Path) -> ChunkNeurons:
@@ -196,7 +198,7 @@ class ChunkedSearch:
     def _number(
         self, steps: SearchSteps, output: Path, options: dict[str, Any], record: dict[str, Any]
     ) -> int:
-        """Number the neurons of all slices, and write them; gives how many there are."""
+        """Number the neurons of all slices, and write them, but for their name; gives how many."""
         search = steps.search
         blocks, slices = search.tasks, range(search.shape[0])
         left = [index for index in slices if not search.is_merged(index)]
@@ -217,7 +219,6 @@ class ChunkedSearch:
             chunks.open(record)
             for _ in _write(search, chunks, steps.threads):
                 bar.update()
-        chunks.finish()
         return count
 
     def _job(self, stack: Path, part: StackPart, probability: Path) -> ChunkJob:
@@ -303,6 +304,45 @@ def _check_begun(folder: Path, search: ChunkNeurons) -> None:
     """
     if folder.exists() and not search.is_numbered:
         raise _begun_by_another(folder)
+
+
+def _check_whole(chunks: ZarrChunks, record: dict[str, Any]) -> None:
+    """Refuse neurons without a search beside, unless it was deleted because they are whole.
+
+    Parameters
+    ----------
+    chunks : ZarrChunks
+        The neurons.
+    record : dict
+        What those of this command depend on.
+
+    Raises
+    ------
+    UserError
+    """
+    former = chunks.read_record()
+    if former is not None and find_differences(former, record | {"kind": "neurons"}):
+        raise _begun_by_another(chunks.folder)
+    if not chunks.is_whole():
+        raise UserError(
+            f"{chunks.folder} is not whole, and what it was made of is gone.",
+            "Delete that folder to begin again.",
+        )
+
+
+def _give_name(chunks: ZarrChunks, work: Path) -> None:
+    """Delete a search, then give its neurons, which are whole, their name.
+
+    After a kill in between the same command does the rest.
+
+    Raises
+    ------
+    UserError
+        If it can't be deleted, or they can't be renamed.
+    """
+    with chunks.hold():
+        discard_folder(work)
+        chunks.finish()
 
 
 def _begun_by_another(folder: Path) -> UserError:

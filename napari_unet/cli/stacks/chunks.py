@@ -16,7 +16,7 @@ import click
 from napari_unet.cli.progress.progress_bar import ProgressBar
 from napari_unet.cli.stacks.many_stacks import Results
 from napari_unet.cluster import Workers, connect, prepare
-from napari_unet.prediction.chunk_job import ChunkJob, SliceWork
+from napari_unet.prediction.chunk_job import ChunkJob, SliceWork, WorkerError
 from napari_unet.prediction.chunk_prediction import ChunkPrediction, Outcome
 from napari_unet.prediction.predictor import Predictor
 from training.console import list_names, say, warn
@@ -158,6 +158,12 @@ def predict_chunks(job: ChunkJob, predictor: Predictor, division: Division) -> N
             )
             raise
         is_whole = prediction.finish_if_whole()
+        if not is_whole and division.share == WHOLE:
+            folders = list_names([str(folder) for folder in prediction.folders])
+            raise UserError(
+                f"Another program has deleted chunks of {folders} meanwhile.",
+                "Give the same command again: it makes them again.",
+            )
     for kind, path in job.results.items():
         say(f"{kind}: {path}" if is_whole else f"{kind}: slices of other shares are still missing.")
     warn(prediction.share_warning())
@@ -202,17 +208,17 @@ def predict_missing(
         for _ in prediction.predict_slices(slices):
             yield 1
         return
-    sent = job.anywhere()
+    sent = job.anywhere(prediction.predictor)
     if not division.scheduler:
         sent = replace(sent, memory=prediction.memory / division.workers)
     missing = prediction.count_missing(slices)
-    work = SliceWork(sent)
+    work = SliceWork(sent, tuple(prediction.turns))
     alone: list[tuple[int, ...]] = []  # those of batches that failed, of which one may be to blame
     tried = workers.run(work, _batches(missing, workers), split=_each)
     for batch, outcome in chain(tried, workers.run(work, alone)):
         if isinstance(outcome, Outcome):
             prediction.take(outcome)
-        elif isinstance(outcome, UnwritableError):
+        elif isinstance(outcome, (UnwritableError, WorkerError)):
             raise outcome
         elif len(batch) > 1:
             alone += _each(batch)

@@ -4,6 +4,7 @@ import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from napari_unet.prediction.chunk_prediction import ChunkPrediction
 from tests.faults.writing.killing import run_until_killed
 from training.errors import UserError
 from training.masks.pyramid import halve
+from training.masks.zarr_chunks import ZarrChunks
 
 WriteModel = Callable[..., Path]
 OPTIONS = ("--membranes", "dark", "--seeds", 0.3, "--link")
@@ -142,6 +144,43 @@ def test_what_was_begun_as_something_else_is_not_gone_on_with(
     assert run(model, other, "-o", tmp_path / "whole.tif", *OPTIONS).exit_code == 0
     found = zarr.open_array(output / "labels/n/0", mode="r")[:]
     np.testing.assert_array_equal(found, tifffile.imread(tmp_path / "whole.tif"))
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+def test_a_run_that_ends_while_it_deletes_its_search_is_ended_by_the_next(
+    write_model: WriteModel,
+    raw: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    is_deleted: bool,
+) -> None:
+    model, output, work = write_model(), tmp_path / "n.zarr", tmp_path / "n.partial.work"
+    given = (model, raw, "-o", output, "--region", ":,:300", *OPTIONS)
+    assert run(*given).exit_code == 0
+    output.rename(tmp_path / "whole.zarr")
+    with monkeypatch.context() as ending:
+        ending.setattr(ZarrChunks, "finish", Mock(side_effect=KeyboardInterrupt))
+        assert run(*given).exit_code == 1
+    assert not work.exists()
+    if not is_deleted:  # what a kill leaves meanwhile
+        (tmp_path / ".n.partial.work.01234567.part").touch()
+        (tmp_path / ".n.partial.work.01234567.new.part/slices").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"n\.partial\.zarr was begun by another command"):
+        run(*given, "--threshold", 0.4)
+    chunk = tmp_path / "n.partial.zarr/labels/n/0/c/1/0/0"
+    content = chunk.read_bytes()
+    chunk.unlink()
+    with pytest.raises(UserError, match=r"n\.partial\.zarr is not whole.* Delete that folder"):
+        run(*given)
+    chunk.write_bytes(content)
+    result = run(*given)
+    assert (result.exit_code, result.stdout) == (0, f"neurons: {output}\n")
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"model.onnx", "whole.zarr", "n.zarr"}
+    for path in files_below(tmp_path / "whole.zarr"):
+        assert (
+            output / path.relative_to(tmp_path / "whole.zarr")
+        ).read_bytes() == path.read_bytes()
 
 
 @pytest.mark.parametrize("batch", [1, 2**24])

@@ -1,5 +1,6 @@
 """Predicting to .zarr, chunk by chunk: as the whole, and on from wherever a run was ended."""
 
+import shutil
 import sys
 from collections.abc import Callable
 from itertools import chain
@@ -13,10 +14,13 @@ from click.testing import CliRunner, Result
 from scipy import ndimage
 
 from napari_unet.cli import predict
+from napari_unet.prediction import openvino_runtime
+from napari_unet.prediction.chunk_prediction import ChunkPrediction
 from tests.faults.writing.killing import run_until_killed
 from tests.terminal import interrupt, start_on_terminal
 from training.errors import UserError
 from training.masks.pyramid import halve
+from training.masks.zarr_chunks import ZarrChunks
 
 WriteModel = Callable[..., Path]
 PROGRAM = Path(sys.executable).with_name("napari-unet")
@@ -175,6 +179,117 @@ def test_another_model_stack_or_option_is_refused(
     zarr.open_array(raw)[1] = stack[1]
     assert run(model, raw, "-o", output).exit_code == 0
     assert (output / "labels/m/0/c/1").exists()
+
+
+def end_before_the_second_name(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """End a run when it has given one of its results its name."""
+    finish, finished = ZarrChunks.finish, []
+
+    def finish_one(chunks: ZarrChunks) -> None:
+        if finished:
+            raise KeyboardInterrupt
+        finished.append(chunks)
+        finish(chunks)
+
+    monkeypatch.setattr(ZarrChunks, "finish", finish_one)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("shares", [[[]], [["--shard", "2/2"], ["--shard", "1/2"]]])
+def test_a_run_that_ends_between_the_names_of_two_results_is_ended_by_the_next(
+    write_model: WriteModel,
+    tissue: np.ndarray,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    shares: list[list[str]],
+) -> None:
+    model, raw = write_model(), write_zarr(tmp_path / "raw.zarr", tissue[:, :90, :80])
+    mask, probability, whole = (tmp_path / f"{name}.zarr" for name in ("m", "p", "whole"))
+    given = (model, raw, "-o", mask, "--probability", probability)
+    *others, last = shares
+    for share in others:
+        assert run(*given, *share).exit_code == 0
+    with monkeypatch.context() as ending:
+        end_before_the_second_name(ending)
+        assert run(*given, *last).exit_code == 1
+    assert (mask.exists(), probability.exists()) == (True, False)
+    made = files_below(mask)["labels/m/0/c/1/0/0"].stat().st_ino
+
+    other = tmp_path / "other.zarr"
+    assert run(model, raw, "-o", other, "--threshold", 0.3).exit_code == 0
+    mask.rename(whole)
+    (other / "labels/other").rename(other / "labels/m")
+    other.rename(mask)
+    with pytest.raises(UserError, match=r"m\.zarr exists already"):
+        run(*given, *last)
+    shutil.rmtree(mask)
+    whole.rename(mask)
+
+    result = run(*given, *shares[0])
+    assert result.exit_code == 0
+    assert f"mask: {mask}\nprobability: {probability}\n" in result.stdout
+    assert files_below(mask)["labels/m/0/c/1/0/0"].stat().st_ino == made
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"raw.zarr", "model.onnx", "m.zarr", "p.zarr"}
+    before = {name: path.read_bytes() for name, path in files_below(probability).items()}
+    pages = files_below(probability)
+    assert run(model, raw, "-o", mask, "--probability", probability, "--overwrite").exit_code == 0
+    for name, page in before.items():
+        assert pages[name].read_bytes() == page
+    with pytest.raises(UserError, match=r"m\.zarr exists already"):
+        run(*given)
+
+
+def test_a_share_gives_the_name_that_another_one_was_ended_before(
+    write_model: WriteModel, tissue: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it runs."""
+    model, raw = write_model(), write_zarr(tmp_path / "raw.zarr", tissue[:, :90, :80])
+    given = (model, raw, "-o", tmp_path / "m.zarr", "--probability", tmp_path / "p.zarr")
+    finish_if_whole = ChunkPrediction.finish_if_whole
+
+    def after_another(prediction: ChunkPrediction) -> bool:
+        monkeypatch.setattr(ChunkPrediction, "finish_if_whole", finish_if_whole)
+        with monkeypatch.context() as ending:
+            end_before_the_second_name(ending)
+            assert run(*given, "--shard", "1/2").exit_code == 1
+        assert not (tmp_path / "p.zarr").exists()
+        return finish_if_whole(prediction)
+
+    monkeypatch.setattr(ChunkPrediction, "finish_if_whole", after_another)
+    assert run(*given, "--shard", "2/2").exit_code == 0
+    assert (tmp_path / "p.zarr").exists()
+
+
+def test_another_version_or_precision_is_refused(
+    write_model: WriteModel, tissue: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The precision that is meant by auto is the processor's choice."""
+    damaged = tissue[:, :200, :200].astype(np.float32)
+    damaged[1] = np.nan
+    raw = write_zarr(tmp_path / "raw.zarr", damaged)
+    given = (write_model(), raw, "-o", tmp_path / "m.zarr")
+    with monkeypatch.context() as old_processor:
+        old_processor.setattr(openvino_runtime, "_promises_bf16", lambda *_: False)
+        assert run(*given).exit_code == 1
+    zarr.open_array(raw)[1] = 1
+
+    def compile_quickly(*arguments: object) -> tuple[object, str]:
+        return compile_network(*arguments)[0], "bf16"
+
+    compile_network = openvino_runtime._compile
+    with monkeypatch.context() as other_processor:
+        other_processor.setattr(openvino_runtime, "_compile", compile_quickly)
+        with pytest.raises(UserError, match=r"begun with --precision f32, which is bf16 here\."):
+            run(*given)
+    group = zarr.open_group(tmp_path / "m.partial.zarr/labels/m", mode="r+")
+    record = dict(group.attrs["napari_unet"])
+    for other in ({"version": "0.0.1"}, {key: record[key] for key in ("version", "model")}, {}):
+        group.attrs["napari_unet"] = other
+        with pytest.raises(UserError, match=r"m\.partial\.zarr was begun by another version\."):
+            run(*given)
+    group.attrs["napari_unet"] = record
+    assert run(*given, "--precision", "f32").exit_code == 0
 
 
 def test_probabilities_of_other_bits_are_refused(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +20,17 @@ from click.testing import CliRunner, Result
 from distributed import LocalCluster
 
 from napari_unet.cli import predict
+from napari_unet.prediction.chunk_job import ChunkJob, SliceWork, WorkerError
 from napari_unet.prediction.chunk_prediction import ChunkPrediction, Outcome
+from napari_unet.prediction.predictor import Predictor
+from tests.napari_unet.conftest import UINT8, blurring_weights
 from tests.terminal import interrupt, start_on_terminal
 from training.errors import UserError
 from training.files.atomic_files import UnwritableError
 from training.masks.shares import Share
 from training.masks.writer_choice import open_chunks
+from training.model.model_card import ModelCard
+from training.model.onnx_graph import build_onnx
 
 WriteModel = Callable[..., Path]
 PROGRAM = Path(sys.executable).with_name("napari-unet")
@@ -162,6 +169,50 @@ def test_the_workers_of_a_running_cluster_predict(
     assert "slice 1, rows 0:300, columns 0:280: bad luck" in failed.stderr
     assert result.exit_code == 1
     assert "slice 1, rows 0:30, columns 0:40: The image has NaN" in result.stderr
+
+
+def test_workers_do_not_go_on_with_what_has_changed_or_lies_elsewhere(
+    model: Path, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, elsewhere = tmp_path / "m.zarr", tmp_path / "other disk"
+    elsewhere.mkdir()
+    with LocalCluster(
+        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+    ) as cluster:
+        given = (model, raw, "-o", output, "--scheduler", cluster.scheduler_address)
+        assert run(*given).exit_code == 0
+        first = chunks_of(output)
+        shutil.rmtree(output)
+        model.write_bytes(other_network())
+        assert run(*given).exit_code == 0
+        anywhere = ChunkJob.anywhere
+
+        def see_another_disk(job: ChunkJob, predictor: Predictor) -> ChunkJob:
+            there = {kind: elsewhere / path.name for kind, path in job.results.items()}
+            return replace(anywhere(job, predictor), results=there)
+
+        monkeypatch.setattr(ChunkJob, "anywhere", see_another_disk)
+        problem = r"A worker on .* can't take part: .*All workers have to see the same files"
+        with pytest.raises(WorkerError, match=problem):
+            run(*given, "--overwrite")
+        monkeypatch.undo()
+        monkeypatch.setattr(SliceWork, "__reduce__", sent_by_another_version)
+        with pytest.raises(WorkerError, match=r"is sent work of version 0\.0\.1"):
+            run(*given, "--overwrite")
+    assert not list(elsewhere.iterdir())
+    found = chunks_of(output)
+    assert run(model, raw, "-o", output, "--overwrite").exit_code == 0
+    assert found == chunks_of(output) != first
+
+
+def other_network() -> bytes:
+    weights = blurring_weights()
+    weights["logits.bias"] += 2
+    return build_onnx(weights, ModelCard("compact", UINT8))
+
+
+def sent_by_another_version(work: SliceWork) -> tuple[object, ...]:
+    return SliceWork, (work.job, work.turns, "0.0.1")
 
 
 def test_shares_are_done_by_jobs_of_which_the_last_gives_the_name(

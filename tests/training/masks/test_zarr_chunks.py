@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numcodecs
@@ -122,3 +123,32 @@ def test_other_arrays_are_not_gone_on_with(
     document.write_text(json.dumps(json.loads(document.read_text()) | {key: value}))
     with pytest.raises(UserError, match=rf"a\.partial\.zarr {problem}"):
         chunks.open({})
+
+
+def test_a_helper_writes_as_long_as_the_holder_holds_it(tmp_path: Path) -> None:
+    """A cluster's worker goes on for a while after the command that gave it work was killed."""
+    of = (tmp_path / "a.zarr", (2, 30, 40), "uint8")
+    page, window = np.ones((30, 40), np.uint8), (range(30), range(40))
+    holder, helper, later = (open_chunks(*of, is_label=False) for _ in range(3))
+    with holder.hold():
+        holder.open({})
+        helper.help(holder.turn)
+        helper.open({})
+        helper.write(0, window, page)
+    with later.hold():
+        later.open({})
+        for write in (lambda: helper.write(1, window, page), lambda: helper.write_levels(0)):
+            with pytest.raises(UserError, match=r"a\.partial\.zarr is not there, or another"):
+                write()
+        assert later.missing_parts(0, [window]) == []
+        assert later.missing_parts(1, [window]) == [window]
+        helper.help(later.turn)
+        shutil.rmtree(later.folder)
+        with pytest.raises(UserError, match=r"a\.partial\.zarr is not there, or another"):
+            helper.write(1, window, page)
+        with pytest.raises(UserError, match=r"a\.partial\.zarr can't be written: it was deleted"):
+            later.write(1, window, page)
+        assert not later.folder.exists()
+    elsewhere = open_chunks(tmp_path / "b.zarr", *of[1:], is_label=False)
+    with pytest.raises(UserError, match=r"All workers have to see the same files"):
+        elsewhere.help(holder.turn)
