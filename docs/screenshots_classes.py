@@ -79,7 +79,7 @@ def mend(viewer: Any) -> None:
         layer.visible = layer.name.endswith(("volume", "neurons"))
     dock = open_dock(viewer, "Neurons")
     click(dock, "Next  (N)")
-    wait_until(lambda: " of " in all_text(dock))
+    wait_until(lambda: "Place 1 of" in all_text(dock))  # not of the slices that are looked at
     save(viewer, "neurons.png", shows_all=False)
 
 

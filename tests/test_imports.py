@@ -217,3 +217,8 @@ def test_no_command_waits_for_napari() -> None:
     commands = [name for name in modules() if name.startswith("napari_unet.cli.")]
     commands.remove(FOR_WORKERS)
     assert not imported_by(commands) & (HEAVY | {"napari", "qtpy"})
+
+
+def test_predicting_here_waits_for_nothing_of_servers() -> None:
+    commands = ["napari_unet.cli.predict", "napari_unet.cli.segment"]
+    assert not imported_by(commands) & {"pydantic", "asyncssh"}

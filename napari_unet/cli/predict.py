@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -24,22 +23,11 @@ from napari_unet.cli.options import (
     tta_option,
 )
 from napari_unet.cli.progress.progress_bar import ProgressBar
-from napari_unet.cli.remote_prediction import (
-    RemoteOptions,
-    ask_for,
-    bring_home,
-    check_model_there,
-    predict_remotely,
-    region_there,
-    remote_options,
-    resume_prediction,
-    scale_there,
-)
 from napari_unet.cli.stacks.chunks import Division, division_options, predict_chunks
 from napari_unet.cli.stacks.many_stacks import Results
+from napari_unet.cli.stacks.prediction_place import RemoteOptions, remote_options
 from napari_unet.cli.stacks.stack_part import PartOptions, part_options
 from napari_unet.labelling.uncertainty import slice_uncertainty, uncertainty_csv
-from napari_unet.launchers.servers.predictions.record import KINDS
 from napari_unet.prediction.chunk_job import ChunkJob
 from napari_unet.prediction.predictor import Predictor, load_predictor
 from training.class_thresholds import Thresholds
@@ -55,7 +43,6 @@ from training.masks.result_files import (
     check_probability_dtype,
 )
 from training.masks.writer_choice import is_zarr
-from training.model.stack_part import Bounds
 from training.opening import open_stack
 from training.stacks.intensities import Membranes
 
@@ -196,6 +183,8 @@ def command(
       napari-unet predict --resume predict-1128-0912
     """
     if resume is not None:
+        from napari_unet.cli.remote_prediction import resume_prediction
+
         resume_prediction(resume, place)
         return
     if model is None or not stacks or output is None:
@@ -211,6 +200,12 @@ def command(
     _check_probability_dtype(probability, probability_dtype, file_format, place)
     work_through = place.plan(stacks, results, overwrite, file_format)
     if place:
+        from napari_unet.cli.remote_prediction import (
+            check_model_there,
+            predict_into_files,
+            scale_there,
+        )
+
         check_model_there(model, of_class, results, thresholds, parts.scale, convention)
         written = {"compression": _compression(compression), "ome_zarr": ome_zarr}
         options = {"convention": convention.value, "membranes": membranes.value}
@@ -218,7 +213,7 @@ def command(
         options |= {"threshold": thresholds.text} if thresholds else {}
         options |= {"tta": ""} if tta else {}
         options |= {"class": of_class} if of_class is not None else {}
-        there = partial(_predict_there, place, model, parts.region, options, overwrite, written)
+        there = partial(predict_into_files, place, model, parts.region, options, overwrite, written)
         work_through(there)
         return
     computed_by = {"engine": engine, "device": device, "precision": precision, "tta": tta}
@@ -288,24 +283,6 @@ def _check_probability_dtype(
 
 def _compression(option: str) -> str | None:
     return None if option == "none" else option
-
-
-def _predict_there(
-    place: RemoteOptions,
-    model: Path,
-    region: Bounds,
-    options: dict[str, str],
-    overwrite: bool,
-    written: dict[str, Any],
-    stack: Path,
-    results: Results,
-) -> None:
-    """Predict on a server into files that are there, or here, when they are whole."""
-    kinds = {kind: results[kind] for kind in KINDS if kind in results}
-    options = options | region_there(region, stack)
-    request = ask_for(model, stack, kinds, options=options, overwrite=overwrite)
-    use = partial(bring_home, results, region=region, overwrite=overwrite, **written)
-    predict_remotely(place, request, use)
 
 
 def _predict(job: ChunkJob, predictor: Predictor, parts: PartOptions) -> None:

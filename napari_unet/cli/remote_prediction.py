@@ -1,14 +1,13 @@
-"""Predictions on a server: their options, their progress, and their results brought home."""
+"""Predictions on a server: what is asked for, their progress, and their results brought home."""
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from datetime import datetime
-from functools import wraps
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +22,21 @@ from napari_unet.cli.run_access import (
     find_run,
     show_progress,
 )
-from napari_unet.cli.stacks.many_stacks import OneStack, Results, Work, plan_work
+from napari_unet.cli.stacks.many_stacks import Results
+from napari_unet.cli.stacks.prediction_place import RemoteOptions
 from napari_unet.launchers.launcher import new_name
-from napari_unet.launchers.server_path import ServerPath, check_absolute
+from napari_unet.launchers.server_path import ServerPath
 from napari_unet.launchers.servers.opening import ConnectionLostError
 from napari_unet.launchers.servers.predictions.prediction_launcher import PredictionLauncher
 from napari_unet.launchers.servers.predictions.record import (
     ENDED_BADLY,
+    KINDS,
     Kind,
     read_prediction,
     result_path,
 )
 from napari_unet.launchers.servers.predictions.request import PredictionRequest
-from napari_unet.launchers.servers.profiles import find_profile, load_profiles
+from napari_unet.launchers.servers.profiles import find_profile
 from napari_unet.prediction.model_source import find_model
 from napari_unet.runs.training_places import launcher_for
 from training.class_thresholds import Thresholds
@@ -46,122 +47,15 @@ from training.files.file_locks import hold_lock
 from training.formats.pixel_size import Offset, PixelSize
 from training.label_convention import LabelConvention
 from training.masks.result_files import check_class_results, result_pixels
-from training.masks.writer_choice import is_stack_name, open_writer
+from training.masks.writer_choice import open_writer
 from training.model.class_choice import card_of_channel, find_channel
 from training.model.stack_part import Bounds, StackPart, moved_offset, region_text
 from training.model.stack_scale import StackScale
 from training.opening import open_stack
 from training.runs.run_directory import RunDirectory
 
-_OPTIONS = (
-    click.option("--remote", metavar="PROFILE", help="Predict on this server; Ctrl-C detaches."),
-    click.option("--devices", type=int, default=0, help="How many on the server."),
-    click.option(
-        "--device-ids",
-        default="",
-        metavar="IDS",
-        help="Which NPUs of the server, as npu-smi shows them: 4,5.",
-    ),
-)
-# What is computed here alone; and what only files that are written here can be.
-_HERE_ALONE = (
-    *("memory", "engine", "device", "precision", "uncertainty"),
-    *("workers", "scheduler", "shard"),
-)
-_WRITTEN_HERE = ("compression", "ome_zarr", "file_format")
 Use = Callable[[RunDirectory, Offset], None]
 """Does with a prediction's results, in its folder here, what was asked for."""
-
-
-@dataclass(frozen=True)
-class RemoteOptions:
-    """Where a prediction is computed; on this computer where no server is named."""
-
-    server: str
-    devices: int
-    device_ids: str
-
-    def __bool__(self) -> bool:
-        """Whether it is a server."""
-        return bool(self.server)
-
-    def check(self, stacks: Sequence[Path], results: Results) -> None:
-        """Refuse options that don't go together, and paths of a server where none is named.
-
-        Raises
-        ------
-        UserError
-        """
-        named = (*stacks, *results.values())
-        check_absolute(named, load_profiles)
-        there = [*filter(None, map(ServerPath.parse, named))]
-        if not self:
-            if there:
-                raise UserError(f"{there[0]} is on a server.", f"Give --remote {there[0].server}.")
-            if self.devices or self.device_ids:
-                given = "--devices" if self.devices else "--device-ids"
-                raise UserError(f"{given} is for a server.", "Name it with --remote.")
-            return
-        for path in there:
-            path.on(self.server)
-        context = click.get_current_context()
-        stays = any(ServerPath.parse(path) for path in results.values())
-        for name in (*_HERE_ALONE, *(_WRITTEN_HERE if stays else ())):
-            if context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
-                option = "format" if name == "file_format" else name.replace("_", "-")
-                raise UserError(
-                    f"--{option} is not for what a server {'writes' if stays else 'computes'}.",
-                    "Leave it out, or predict on this computer.",
-                )
-
-    def plan(
-        self,
-        stacks: Sequence[Path],
-        results: Results,
-        overwrite: bool,
-        file_format: str | None = None,
-    ) -> Callable[[Work], None]:
-        """Check where results go, as :func:`plan_work` does; those on the server are checked there.
-
-        Returns
-        -------
-        callable
-            Calls ``work`` with each stack, and all its results.
-
-        Raises
-        ------
-        UserError
-            As :func:`plan_work`; if results of several stacks are to stay on the server.
-        """
-        there = {kind: path for kind, path in results.items() if ServerPath.parse(path)}
-        if not there:
-            return plan_work(stacks, results, overwrite, file_format).work_through
-        if len(stacks) > 1:
-            raise UserError(
-                "Results of many stacks can't stay on a server.",
-                "Name a file there for the result of one stack, or bring them home.",
-            )
-        for path in results.values():
-            if not is_stack_name(path):
-                raise UserError(
-                    f"{path} does not name the file of a result, of which some stay on a server.",
-                    "End its name in .tif, .zarr or .h5/DATASET.",
-                )
-        here = {kind: path for kind, path in results.items() if kind not in there}
-        one = OneStack(stacks[0], here, overwrite)
-        return lambda work: one.work_through(lambda stack, _: work(stack, results))
-
-
-def remote_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Say where a prediction is computed: the command gets :class:`RemoteOptions` as ``place``."""
-
-    @wraps(command)
-    def collect(remote: str | None, devices: int, device_ids: str, **given: Any) -> Any:
-        return command(place=RemoteOptions(remote or "", devices, device_ids), **given)
-
-    for option in reversed(_OPTIONS):
-        collect = option(collect)
-    return collect
 
 
 def scale_there(scale: StackScale) -> dict[str, str]:
@@ -230,6 +124,32 @@ def ask_for(
     named = {kind: ServerPath.parse(path) for kind, path in results.items()}
     places = {kind: there.path if there else "" for kind, there in named.items()}
     return PredictionRequest(model, ServerPath.parse(stack) or stack, places, **more)
+
+
+def predict_into_files(
+    place: RemoteOptions,
+    model: Path,
+    region: Bounds,
+    options: Mapping[str, str],
+    overwrite: bool,
+    written: Mapping[str, Any],
+    stack: Path,
+    results: Results,
+) -> None:
+    """Predict on a server into files that are there, or here, when they are whole.
+
+    Parameters
+    ----------
+    options : mapping of str to str
+        Of ``training.predict``, but for the part of the stack.
+    written : mapping of str to object
+        Of :func:`bring_home`.
+    """
+    kinds = {kind: results[kind] for kind in KINDS if kind in results}
+    there = {**options, **region_there(region, stack)}
+    request = ask_for(model, stack, kinds, options=there, overwrite=overwrite)
+    use = partial(bring_home, results, region=region, overwrite=overwrite, **written)
+    predict_remotely(place, request, use)
 
 
 def predict_remotely(place: RemoteOptions, request: PredictionRequest, use: Use) -> None:

@@ -27,22 +27,13 @@ from napari_unet.cli.options import (
     tta_option,
 )
 from napari_unet.cli.progress.progress_bar import ProgressBar
-from napari_unet.cli.remote_prediction import (
-    RemoteOptions,
-    ask_for,
-    place_home,
-    predict_remotely,
-    region_there,
-    remote_options,
-    scale_there,
-)
 from napari_unet.cli.stacks.chunked_neurons import ChunkedSearch
 from napari_unet.cli.stacks.chunks import Division, division_options
 from napari_unet.cli.stacks.many_stacks import Results, plan_work
 from napari_unet.cli.stacks.neuron_settings import NeuronSettings, tell_of_threshold
+from napari_unet.cli.stacks.prediction_place import RemoteOptions, remote_options
 from napari_unet.cli.stacks.stack_part import PartOptions, part_options
 from napari_unet.launchers.server_path import ServerPath
-from napari_unet.launchers.servers.predictions.record import result_path
 from napari_unet.neurons.linking import StackLinker
 from napari_unet.neurons.segmentation import METHODS, count_text, find_neurons
 from napari_unet.prediction.predictor import MEMBRANE, load_predictor
@@ -240,6 +231,14 @@ def _segment_there(
     stack: Path, output: Path, search: ChunkedSearch, place: RemoteOptions, model: Path
 ) -> None:
     """Find the neurons of a probability that comes home from a server."""
+    from napari_unet.cli.remote_prediction import (
+        ask_for,
+        place_home,
+        predict_remotely,
+        region_there,
+        scale_there,
+    )
+    from napari_unet.launchers.servers.predictions.record import result_path
 
     def find(run: RunDirectory, offset: Offset) -> None:
         with open_stack(result_path(run, "probability")) as pages:

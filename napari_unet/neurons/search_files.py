@@ -22,7 +22,9 @@ from training.masks.stack_writer import report_errors
 Block = tuple[int, int]  # row and column of a block among those of a slice
 Arrays = Mapping[str, NDArray[Any]]
 _PLAIN, _ENCODED = ".npy", ".npy.zst"  # what members of a file are
-_CODEC = Zstd(level=1)  # a quarter of the time that zlib takes, and two thirds of the bytes
+# A quarter of the time that zlib takes, and two thirds of the bytes; array_files has zlib because
+# its files are written on servers, too, which may be without numcodecs.
+_CODEC = Zstd(level=1)
 
 
 class SearchFiles:

@@ -117,16 +117,20 @@ class Edit:
         """The ids that change, and the one that they become, without 0."""
         return sorted({*map(int, np.unique(self.before)), self.after} - {0})
 
-    def apply(self, labels: Volume) -> bool:
-        """Give the pixels their new id; False where one has another than before: none changes."""
-        return self.change(labels, is_undo=False)
-
-    def revert(self, labels: Volume) -> bool:
-        """Give the pixels back the ids that they had; False where one is not as it was left."""
-        return self.change(labels, is_undo=True)
-
     def change(self, labels: Volume, *, is_undo: bool) -> bool:
-        """:meth:`revert` or :meth:`apply`."""
+        """Give the pixels their new id, or back those that they had.
+
+        Parameters
+        ----------
+        labels : array (Z, Y, X) of int
+        is_undo : bool
+
+        Returns
+        -------
+        bool
+            False where a pixel has another id than before the edit, or than it was left with:
+            none is changed then.
+        """
         parts, row = [*self._divided()], as_row(labels)
         for number, part in enumerate(parts):
             pixels, former = part.pixels, part._former

@@ -23,7 +23,6 @@ DARK, BRIGHT = 50, 190  # of 255: what the 5th and the 95th percentile of a sect
 _COARSE = 2  # the partition is smooth: it is computed on every second pixel
 _NEIGHBOURS = 8  # seeds of a power diagram that are searched for the two nearest cells
 _LABEL_CUTOFF = 0.42  # part of the full darkness from which on a pixel is labelled membrane
-_MYELINATED = 0.25  # of the tissues
 
 
 @dataclass(frozen=True)
@@ -46,14 +45,13 @@ class Style:
     noise: float  # of the detector
     blur: float
     uneven: float  # brightness, from place to place
-    has_myelin: bool
 
     @classmethod
     def draw(cls, rng: Generator) -> Style:
         """Draw the style of a stack."""
         pixel_size = float(np.exp(rng.uniform(np.log(3), np.log(9))))
         thickness = rng.choice([rng.uniform(4, 15), rng.uniform(25, 70)]) / pixel_size
-        return cls(
+        style = cls(
             pixel_size=pixel_size,
             thickness=thickness,
             cuts=int(np.clip(thickness / 2, 1, 6)),
@@ -70,8 +68,9 @@ class Style:
             noise=rng.uniform(2, 16),
             blur=rng.uniform(0.4, 1.3),
             uneven=rng.uniform(2, 12),
-            has_myelin=bool(rng.random() < _MYELINATED),
         )
+        rng.random()  # of no use; without it the starter's tissue would be another
+        return style
 
 
 def varied_stack(

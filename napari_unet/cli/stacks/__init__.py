@@ -1,1 +1,1 @@
-"""Which stacks a command works on, and which part of them."""
+"""Which stacks a command works on, which part of them, and where."""

@@ -1,8 +1,7 @@
-"""Operations on a layer of neurons: found and done in a thread, one after the other."""
+"""Operations on a layer of neurons: asked for, done and undone, in their order."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +23,7 @@ from napari_unet.widgets.common.background import Progress, StoppedError
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.project.dock import main_window
+from napari_unet.widgets.proofread.change_queue import ChangeQueue
 from napari_unet.widgets.proofread.changing import Change
 from napari_unet.widgets.proofread.loading import Loaded, ToLoad, load
 from napari_unet.widgets.proofread.mask_walls import MaskWalls
@@ -85,10 +85,9 @@ class Mending(QObject):
         self._dirty: set[int] = set()
         self._order: list[_Stroke | None] = []  # None: an operation of the history
         self._undone: list[_Stroke | None] = []
-        self._change: Change | None = None
-        self._finish: Callable[[Step, str], None] = self._on_done
-        self._waiting: deque[Callable[[], None]] = deque()  # what was asked for meanwhile
-        self._painted: list[frozenset[int]] = []  # strokes meanwhile
+        self._queue = ChangeQueue(lambda: self._is_replaying, self)
+        self._queue.seen.connect(self.seen)
+        self._queue.ended.connect(self._on_ended)
         self._progress = Progress()
         self._events = Connections(self)
         self._loading = LatestWork(self, load, self._on_loaded, self._on_load_failed)
@@ -97,22 +96,15 @@ class Mending(QObject):
         self._starting.timeout.connect(self._load_layer)
         self._replay: Replay | None = None
         self._reading = LatestWork(self, read_operations, self._on_read, self.failed.emit)
+        self._reading.rested.connect(self._queue.go_on)
         self._ranking = LatestWork(self, self._rank, self._on_ranked, self._on_rank_failed)
         events = Connections(self)
         events.add(viewer.dims.events.current_step, self._follow_slider)
         events.add(viewer.layers.events.inserted, self._on_inserted)
 
     @property
-    def is_loading(self) -> bool:
-        return self._loading.is_busy
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether an operation is being done, or a list of them is read or done."""
-        return self._change is not None or self._is_replaying
-
-    @property
     def _is_replaying(self) -> bool:
+        """Whether a list of operations is read or done."""
         return self._reading.is_busy or self._replay is not None
 
     @property
@@ -122,7 +114,7 @@ class Mending(QObject):
 
     @property
     def can_undo(self) -> bool:
-        return self.history is not None and bool(self._order or self._change)
+        return self.history is not None and bool(self._order or self._queue.is_changing)
 
     @property
     def can_redo(self) -> bool:
@@ -134,7 +126,7 @@ class Mending(QObject):
         self._starting.stop()
         for work in (self._loading, self._ranking, self._reading):
             work.drop()
-        self._let_go()
+        self._queue.let_go()
         if self._replay is not None:
             self._end_replay()
         self._progress.stop()  # what is not wanted any more need not go on
@@ -156,16 +148,6 @@ class Mending(QObject):
         self._loading.request(
             ToLoad(layer, list_of(layer), as_stack(layer.data), pixels, self._walls.masks(), look)
         )
-
-    def _let_go(self) -> None:
-        """Want no more of the change under way; what is begun of it is done without this."""
-        self._waiting.clear()
-        self._painted.clear()
-        change, self._change = self._change, None
-        if change is not None:
-            change.is_wanted = False
-            for signal in (change.seen, change.done, change.failed, change.ended):
-                signal.disconnect()
 
     def _look(self, title: str, what: str = "Slice") -> Progress:
         self._progress = Progress(what)
@@ -203,16 +185,8 @@ class Mending(QObject):
 
     def _ask(self, action: Callable[[], None]) -> None:
         """Do this at once, or after what is under way."""
-        if self.history is None or self._is_replaying:
-            return
-        self._waiting.append(action)
-        self._go_on()
-
-    def _go_on(self) -> None:
-        while self._painted and not self.is_busy:
-            self._note_stroke(self._painted.pop(0))
-        while self._waiting and not self.is_busy:
-            self._waiting.popleft()()
+        if self.history is not None and not self._is_replaying:
+            self._queue.ask(action)
 
     def _begin(self, operation: Operation) -> None:
         history: Any = self.history
@@ -236,7 +210,7 @@ class Mending(QObject):
         on_done: Callable[[Step, str], None],
     ) -> None:
         history: Any = self.history
-        self._change = change = Change(
+        change = Change(
             self._layer,
             history,
             plan,
@@ -245,25 +219,25 @@ class Mending(QObject):
             masks=self._walls.masks(),
             window=main_window(self._widget),
         )
-        change.seen.connect(self.seen)
-        self._finish = on_done
-        change.done.connect(self._on_change_done)
-        change.failed.connect(self._on_change_failed)
-        change.ended.connect(self._on_ended)
-        self._follow_slider()
         if self._shows_changes:
             self.looking.emit(title, change.progress)
-        change.start()
+        change.displayed = self._displayed
+        self._queue.start(change, on_done, self._on_change_failed)
 
     @property
     def _shows_changes(self) -> bool:
         """Whether a change shows how far it is: nothing else does."""
         return not self._ranking.is_busy and self._replay is None
 
+    @property
+    def _displayed(self) -> int | None:
+        is_shown = self._layer in self._viewer.layers
+        return displayed_slice(self._viewer, self._layer) if is_shown else None
+
     def _follow_slider(self, _: object = None) -> None:
         """Change the displayed slice first."""
-        if self._change is not None and self._layer in self._viewer.layers:
-            self._change.displayed = displayed_slice(self._viewer, self._layer)
+        if self._queue.is_changing:
+            self._queue.change_first(self._displayed)
 
     def _on_inserted(self, event: Any) -> None:
         """Let a layer that was duplicated have operations of its own from now on."""
@@ -352,10 +326,7 @@ class Mending(QObject):
     def _on_painted(self, event: Any) -> None:
         slices = frozenset(edited_slices(event))
         self._dirty |= slices
-        if self._change is None:
-            self._note_stroke(slices)
-        else:  # what is under way was asked for before
-            self._painted.append(slices)
+        self._queue.note(partial(self._note_stroke, slices))
 
     def _note_stroke(self, slices: frozenset[int]) -> None:
         self._order.append(_Stroke(slices))
@@ -403,12 +374,7 @@ class Mending(QObject):
         if self._replay is None:
             self._tell(step, said)
 
-    def _on_change_done(self, step: Step, said: str) -> None:
-        self._change = None
-        self._finish(step, said)
-
     def _on_change_failed(self, error: Exception) -> None:
-        self._change = None
         if isinstance(error, StoppedError):
             error = UserError("Stopped: nothing was changed.")
         if self._replay is not None and isinstance(error, UserError):
@@ -417,11 +383,9 @@ class Mending(QObject):
             self._fail(error)
 
     def _on_ended(self) -> None:
-        self._change = None
         if self._shows_changes:
             self.rested.emit()
         self._replay_next()
-        self._go_on()
 
     def _fail(self, error: Exception) -> None:
         """Say what went wrong; nothing of a list is done after it."""

@@ -34,7 +34,7 @@ def take(quarters: Quarters, operation: Operation) -> Step:
     history = History(Neurons(labels, BodyIndex(labels)))
     step = history.take(history.plan(operation, ("mask", mask)))
     if step.mask is not None:
-        step.mask.edit.apply(mask)
+        step.mask.edit.change(mask, is_undo=False)
     return step
 
 
@@ -56,7 +56,7 @@ def test_a_split_draws_a_wall_that_nothing_leaks_through(quarters: Quarters) -> 
         assert thickness.min() >= 2
         assert thickness.max() <= 4
     assert step.mask is not None
-    step.mask.edit.revert(mask)
+    step.mask.edit.change(mask, is_undo=True)
     np.testing.assert_array_equal(mask, before)
 
 
@@ -77,7 +77,7 @@ def test_a_merge_erases_the_wall_between_the_neurons_alone(quarters: Quarters) -
     assert not erased[:, :, :28].any()
     assert parts_of(labels[0] >= 0, mask[0]) == 3
     assert step.mask is not None
-    step.mask.edit.revert(mask)
+    step.mask.edit.change(mask, is_undo=True)
     np.testing.assert_array_equal(mask, before)
 
 

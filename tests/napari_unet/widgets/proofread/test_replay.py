@@ -27,6 +27,8 @@ from tests.napari_unet.widgets.proofread.conftest import (
     Press,
     becomes,
     button_of,
+    click,
+    quarter,
     says,
     text,
 )
@@ -111,3 +113,25 @@ def test_a_file_of_something_else_is_refused(
     qtbot.waitUntil(lambda: says(dock, why))
     np.testing.assert_array_equal(neurons.data, before)
     assert button_of(dock, "Merge").isEnabled()
+
+
+def test_what_is_asked_for_after_a_list_that_is_refused_is_done(
+    viewer: Viewer,
+    dock: NeuronsDock,
+    neurons: Labels,
+    chosen_file: Path,
+    held: Callable[[Any, str, int], Gate],
+    press: Press,
+    qtbot: QtBot,
+) -> None:
+    before = neurons.data.copy()
+    chosen_file.write_bytes(b"")
+    gate = held(Edit, "change", 2)
+    click(viewer, neurons, quarter(neurons, 0.3, 0.3), qtbot)
+    press(KEYS.Key_R)
+    button_of(dock, "Replay").click()
+    press(KEYS.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    gate.set()
+    qtbot.waitUntil(lambda: says(dock, "has no operations on neurons"))
+    becomes(neurons, before, qtbot)
+    qtbot.waitUntil(lambda: button_of(dock, "Redo").isEnabled())
