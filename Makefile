@@ -37,7 +37,7 @@ test-rest: PARTS := tests --ignore=tests/napari_unet/widgets --ignore=tests/faul
 
 .PHONY: demo test test-rest $(APART) test-pyqt6 test-lowest test-newest lint docs audit system
 
-# Hundreds of processes start: each would compile MindSpore and napari anew without their .pyc files.
+# Hundreds of processes start: each would compile MindSpore and napari again without their .pyc files.
 unexport PYTHONDONTWRITEBYTECODE
 
 # Of a window's test a third of the processor's time went into threads of NumPy that wait for work.

@@ -79,7 +79,7 @@ def main() -> None:
     from training.config import preset_config
     from training.dataset.training_set import load_training_set
     from training.learning.batches import Batches
-    from training.model.model_card import describe_model
+    from training.model.card_of_training import describe_model
 
     preset, threads, data_folder, seconds = sys.argv[1:]
     config = preset_config(preset, data_url=data_folder, steps=1_000_000)

@@ -38,7 +38,7 @@ def main() -> None:
     from training.dataset.training_set import load_training_set
     from training.learning.batches import Batches
     from training.learning.checkpoints import parameters_of
-    from training.model.model_card import describe_model
+    from training.model.card_of_training import describe_model
     from training.model.onnx_graph import build_onnx
     from training.networks.membrane_network import build_network
 

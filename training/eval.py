@@ -16,7 +16,7 @@ from training.devices.placement import Device, choose_device, prepare_environmen
 from training.errors import UserError
 from training.learning.mindspore_setup import set_up_mindspore
 from training.metrics.evaluation_report import ZOO_DICE, Evaluation, dice_line
-from training.model.model_card import describe_model
+from training.model.card_of_training import describe_model
 from training.model.saved_model import load_model
 from training.train import add_config_options, configure
 

@@ -123,7 +123,7 @@ class BodyIndex:
             self._bodies.pop(body, None)
 
     def look_at_slice(self, index: int) -> None:
-        """Find all ids of a slice anew, which a brush has painted on."""
+        """Find all ids of a slice again, which a brush has painted on."""
         for body in [body for body, found in self._bodies.items() if index in found]:
             self._set(body, index, None)
         for body, section in self._find(index):

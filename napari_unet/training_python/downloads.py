@@ -1,6 +1,6 @@
 """Loads files from the net, and goes on where a lost connection or a former try ended.
 
-uv begins anew there, and MindSpore's file has 0.8 GB.
+uv begins again there, and MindSpore's file has 0.8 GB.
 """
 
 from __future__ import annotations

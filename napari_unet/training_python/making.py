@@ -171,7 +171,7 @@ def _refuse_while_training() -> None:
 
 
 def _make_environment(is_offline: bool, lock: int) -> Iterator[SetupProgress]:
-    """Make it anew, for what is there may be half made. A Python is loaded where none is here."""
+    """Make it again, for what is there may be half made. A Python is loaded where none is here."""
     step, problem = "Making a Python", f"No Python {_PYTHON} can be had"
     make = ["venv", "--clear", "--no-project", str(places.environment()), "--python"]
     offline = ["--offline"] if is_offline else []

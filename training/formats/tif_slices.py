@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
-from PIL import Image
 from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC, PLANARCONFIG, TIFF
 
 from training.errors import UserError
@@ -237,6 +236,8 @@ class _FaxPages:
         return len(self.indices)
 
     def __getitem__(self, index: int) -> NDArray[np.bool_]:
+        from PIL import Image  # which takes a while to import, and such pages are rare
+
         with Image.open(self.path) as file:
             file.seek(self.indices[index])
             return np.array(file)

@@ -19,6 +19,7 @@ import numpy as np
 from training.config import TrainingConfig
 from training.dataset.training_set import TrainingSet, Volume
 from training.devices.placement import ALONE, Place
+from training.model.card_of_training import card_of_volume
 from training.model.model_card import ModelCard
 from training.presets.registry import find_preset
 from training.resources.limits import usable_cores
@@ -112,7 +113,7 @@ class Batches:
         volumes = [volume for volume in data.volumes if data.train_slices_of(volume)]
         side = max(min(volume.plane) for volume in volumes)
         self._samplers = [
-            _build_sampler(data, volume, card.of_volume(volume), config.preset, side)
+            _build_sampler(data, volume, card_of_volume(card, volume), config.preset, side)
             for volume in volumes
         ]
         self._sources = _list_sources(

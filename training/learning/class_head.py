@@ -12,7 +12,7 @@ from training.presets.preset import Preset
 def begin_head(
     preset: Preset, former: Weights, fresh: Weights, was: LabelClasses, will: LabelClasses
 ) -> Weights:
-    """Begin a last layer anew, but for the classes that the former one told apart.
+    """Begin a last layer again, but for the classes that the former one told apart.
 
     Classes are known by their names; membrane also of a network of membrane and inside, where its
     logit was one channel.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from training.dataset.training_set import TrainingSet
 from training.metrics.class_metrics import evaluate_classes
 from training.metrics.evaluation_report import ZOO_DICE, Evaluation, evaluate_slices
+from training.model.card_of_training import card_of_volume
 from training.model.model_card import ModelCard
 from training.model.slice_prediction import WHOLE, predict_slice
 from training.model.slice_view import SliceView
@@ -61,7 +62,7 @@ class Inference:
         -------
         array (Y, X) of float32; of classes (C, Y, X)
         """
-        card = self._card.of_volume(data.volume_of(number))
+        card = card_of_volume(self._card, data.volume_of(number))
         return predict_slice(self._forward, data.images[number], card)
 
     def validate(
@@ -92,7 +93,7 @@ class Inference:
             figures = (
                 zoo_dice(self._forward, data.images[number], data.membrane[number], card)
                 for number in data.valid_slices
-                for card in [self._card.of_volume(data.volume_of(number))]
+                for card in [card_of_volume(self._card, data.volume_of(number))]
             )
             evaluation = evaluation.with_figure(ZOO_DICE, figures)
         return evaluation, probabilities

@@ -138,7 +138,7 @@ class Learner:
     def start_from(self, path: Path) -> None:
         """Take the weights of a new run from a checkpoint, whoever saved it.
 
-        Where that tells apart something else, its last layer is begun anew.
+        Where that tells apart something else, its last layer is begun again.
 
         Raises
         ------

@@ -23,7 +23,7 @@ from training.learning.step import wait_for_all
 from training.learning.stop_request import StopRequest
 from training.learning.validation_schedule import ValidationSchedule
 from training.learning.validator import Validation, Validator
-from training.model.model_card import describe_model
+from training.model.card_of_training import describe_model
 from training.model.saved_model import starting_weights
 from training.runs.events import InitialModel
 from training.runs.run_directory import RunDirectory

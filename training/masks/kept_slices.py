@@ -92,7 +92,7 @@ class KeptSlices:
         except Exception as error:  # zipfile and NumPy raise many kinds
             raise_interrupt(error)
             raise UserError(
-                f"{path} can't be read: {error}.", f"Delete {self._folder} to begin anew."
+                f"{path} can't be read: {error}.", f"Delete {self._folder} to begin again."
             ) from error
 
     def keep(self, index: int, result: SliceResult) -> None:

@@ -5,25 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from training import __version__
-from training.config import NO_WEIGHTS, TrainingConfig
+from training.config import NO_WEIGHTS
 from training.dataset.holdout import MINIMUM_SLICES, split_fold
-from training.dataset.training_set import TrainingSet, Volume
 from training.errors import UserError, blame_version
 from training.files.untrusted_files import LARGEST_COUNT, is_number, parse_json
 from training.formats.pixel_size import PixelSize
 from training.label_classes import LabelClass, LabelClasses
 from training.metrics.pixel_metrics import DEFAULT_THRESHOLD
 from training.presets.geometry import Geometry
-from training.presets.preset import Preset
 from training.presets.registry import find_preset
-from training.sampling.displacement import Displacement, measure_displacement
-from training.stacks.even_slices import pick_evenly
 from training.stacks.fingerprint import fingerprint
 from training.stacks.intensities import Membranes
 from training.stacks.scaling import Scaling, Slices
@@ -32,7 +25,6 @@ METADATA_KEY = "napari_unet"
 # Slices to 388 pixels, from those of a test to those of a hundred thousand.
 SMALLEST_ZOOM, LARGEST_ZOOM = 1e-3, 32.0
 LARGEST_SHIFT = 100.0  # pixels
-MEASURED_SLICES = 8  # for the displacement of labels
 
 
 @dataclass(frozen=True)
@@ -145,13 +137,10 @@ class ModelCard:
         UserError
             As :meth:`for_stack`.
         """
-        return self._nearest(fingerprint(stack), Scaling.of(stack)) if self.others else self
+        return self.nearest(fingerprint(stack), Scaling.of(stack)) if self.others else self
 
-    def of_volume(self, volume: Volume) -> ModelCard:
-        """Choose the card of the volume that a volume of a training is, or is most like."""
-        return self._nearest(volume.fingerprint, volume.scaling)
-
-    def _nearest(self, known_by: str, scaling: Scaling) -> ModelCard:
+    def nearest(self, known_by: str, scaling: Scaling) -> ModelCard:
+        """Choose the card of the volume with this fingerprint, else of the nearest intensities."""
         volumes = self.volumes
         same = [card for card in volumes if card.fingerprint == known_by]
         return next(iter(same), min(volumes, key=lambda card: card.scaling.distance(scaling)))
@@ -304,45 +293,3 @@ def _volume_fields(values: dict[str, Any]) -> dict[str, Any]:
             read[name] = (float(height), float(width))
     read["train_slices"] = tuple(map(int, values["train_slices"]))
     return {**values, **read}
-
-
-def describe_model(config: TrainingConfig, data: TrainingSet) -> ModelCard:
-    """Make the card of the model that comes of a configuration and its data."""
-    preset = find_preset(config.preset)
-    first, *others = (_describe_volume(preset, data, volume) for volume in data.volumes)
-    return ModelCard(
-        preset=config.preset,
-        fold=config.cross_valid_ind,
-        began_from=Path(config.weights).name,
-        pixel_size=data.pixel_size,
-        num_classes=config.num_classes,
-        classes=data.classes.members,
-        others=tuple(others),
-        **vars(first),
-    )
-
-
-def _describe_volume(preset: Preset, data: TrainingSet, volume: Volume) -> TrainedVolume:
-    train_slices = data.train_slices_of(volume)
-    return TrainedVolume(
-        scaling=volume.scaling,
-        zoom=preset.zoom(volume.plane),
-        displacement=_measure_displacement(preset, data, volume),
-        train_slices=tuple(sorted(number - volume.first for number in train_slices)),
-        data=volume.name,
-        fingerprint=volume.fingerprint,
-        labels_fingerprint=volume.labels_fingerprint,
-    )
-
-
-def _measure_displacement(preset: Preset, data: TrainingSet, volume: Volume) -> Displacement:
-    """Measure it where the preset allows for it; strokes are too few to measure it from.
-
-    Labels of classes can't be shifted by parts of pixels, so theirs is not allowed for.
-    """
-    train_slices = data.train_slices_of(volume)
-    if volume.is_sparse or data.classes or not train_slices or not preset.measures_displacement:
-        return 0.0, 0.0
-    slices = pick_evenly(train_slices, MEASURED_SLICES)
-    images = np.stack([data.images[index] for index in slices])
-    return measure_displacement(images, np.stack([data.membrane[index] for index in slices]))

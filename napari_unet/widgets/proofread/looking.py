@@ -54,7 +54,7 @@ class LookRow(QWidget):
         self.hide()
 
     def offer_again(self) -> None:
-        """Show that the first look was stopped, and a button that begins it anew."""
+        """Show that the first look was stopped, and a button that begins it again."""
         self.rest()
         self._state.tell("Stopped: neurons are mended once all slices were looked at.")
         self._take_apart(is_running=False)

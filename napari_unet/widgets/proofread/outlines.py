@@ -33,7 +33,7 @@ class ChosenOutline(QObject):
         self._layer: Any = None
 
     def show(self, over: Labels, volume: Volume, index: BodyIndex, bodies: Sequence[int]) -> None:
-        """Draw the outlines of neurons of the labels anew."""
+        """Draw the outlines of neurons of the labels again."""
         z = displayed_slice(self._viewer, over)
         paths, colors = [], []
         for number, body in enumerate(bodies):

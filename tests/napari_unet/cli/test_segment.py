@@ -99,6 +99,6 @@ def test_an_interrupted_search_leaves_nothing(write_model: WriteModel, tmp_path:
     tifffile.imwrite(stack, np.random.default_rng(0).integers(0, 256, (60, 256, 256), np.uint8))
     command = [Path(sys.executable).with_name("napari-unet"), "segment", str(write_model())]
     command += [str(stack), "-o", str(tmp_path / "neurons.tif")]
-    code, _ = interrupt(start_on_terminal(command, until="1/60"))
-    assert code == 1
+    code, told = interrupt(start_on_terminal(command, until="1/60"))
+    assert code == 1, told
     assert not list(tmp_path.glob("*neurons*"))

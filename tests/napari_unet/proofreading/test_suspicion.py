@@ -89,7 +89,7 @@ def numbered_anew() -> NDArray[np.int32]:
 
 
 def numbered_by_rows() -> NDArray[np.int32]:
-    """Numbers along rows anew in each slice, of which some have a neuron more at the begin."""
+    """Numbers along rows again in each slice, of which some have a neuron more at the begin."""
     labels = tiles(4)
     for index in (1, 3):
         labels[index] += labels[index] > 0

@@ -13,7 +13,7 @@ from napari_unet.cli.train import command
 from training.config import preset_config
 from training.dataset.training_set import load_training_set
 from training.errors import UserError
-from training.model.model_card import describe_model
+from training.model.card_of_training import describe_model
 from training.model.saved_model import CARD_KEY
 from training.runs.run_directory import RunDirectory
 

@@ -19,7 +19,8 @@ from training.learning.batches import (
     TrainingProgress,
     threads_per_process,
 )
-from training.model.model_card import ModelCard, describe_model
+from training.model.card_of_training import describe_model
+from training.model.model_card import ModelCard
 from training.sampling.displacement import measure_displacement
 from training.stacks.scaling import Scaling
 from training.stacks.synthetic import synthetic_stack

@@ -13,7 +13,8 @@ from training.dataset.training_set import TrainingSet, load_training_set
 from training.errors import UserError
 from training.label_classes import LabelClasses
 from training.learning.batches import Batches
-from training.model.model_card import ModelCard, describe_model
+from training.model.card_of_training import describe_model
+from training.model.model_card import ModelCard
 from training.model.saved_model import load_model
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state

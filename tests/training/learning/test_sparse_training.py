@@ -12,7 +12,7 @@ from training.config import preset_config
 from training.dataset.training_set import load_training_set
 from training.errors import UserError
 from training.masks.mask_files import write_sparse_labels
-from training.model.model_card import describe_model
+from training.model.card_of_training import describe_model
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
 from training.stacks.scaling import Scaling

@@ -88,6 +88,6 @@ def test_a_damaged_slice_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "1.npz").write_bytes((tmp_path / "1.npz").read_bytes()[:-20])
     with (
         KeptSlices(tmp_path, RECORD).hold() as kept,
-        pytest.raises(UserError, match=r"1\.npz can't be read: .* Delete .* to begin anew\."),
+        pytest.raises(UserError, match=r"1\.npz can't be read: .* Delete .* to begin again\."),
     ):
         kept.read(1)

@@ -11,7 +11,8 @@ from training.dataset.holdout import split_fold
 from training.dataset.training_set import load_training_set
 from training.errors import UserError
 from training.formats.pixel_size import PixelSize
-from training.model.model_card import ModelCard, TrainedVolume, describe_model
+from training.model.card_of_training import describe_model
+from training.model.model_card import ModelCard, TrainedVolume
 from training.stacks.fingerprint import fingerprint
 from training.stacks.intensities import Intensities
 from training.stacks.scaling import Scaling
