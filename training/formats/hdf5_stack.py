@@ -280,11 +280,13 @@ def _axes(data: h5py.Dataset, path: Path) -> GreyAxes:
 
 
 def _axis_names(data: h5py.Dataset) -> str:
-    """Read the names of the axes that ilastik records; empty where there are none."""
+    """Read the names of the axes by ilastik or HDF5's own labels; empty where there are none."""
     try:
+        if "axistags" not in data.attrs:
+            return "".join(dimension.label for dimension in data.dims).lower()
         tags = json.loads(data.attrs["axistags"])
         return "".join(axis["key"] for axis in tags["axes"]).lower()
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RuntimeError):
         return ""
 
 

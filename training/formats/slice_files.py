@@ -32,6 +32,7 @@ _KINDS = {
 }
 _GREY_MODES = ("1", "L", "I", "I;16", "I;16B", "I;16L", "F")
 _NUMBER = re.compile(r"(\d+)")
+_LAST_NUMBER = re.compile(r"(.*?)(\d*)(\D*)$", re.DOTALL)
 _PNG_DEPTH = 24  # place of the byte that says the bits of a sample
 _pillow = Lock()
 
@@ -116,6 +117,33 @@ class SliceFiles(Stack):
         if len({len(one) for one in parts}) > 1 or len(changing) != 1 or changing[0] % 2 == 0:
             return []
         return [int(one[changing[0]]) for one in parts]
+
+    @property
+    def doubt(self) -> str:
+        """Tell of slices that are missing, and of several series, by the numbers in the names."""
+        series: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+        for file in self._files:
+            before, number, after = _LAST_NUMBER.findall(file.stem)[0]
+            series.setdefault((before, after), []).append((number, file.name))
+        alike: dict[tuple[str, ...], str] = {}  # the first file of a series, by its numbers
+        for files in series.values():
+            numbers, (name, *_) = zip(*files, strict=True)
+            if len(files) > 1 and alike.setdefault(numbers, name) != name:
+                return (
+                    f"{self.path} has several series of the same numbers, such as those of "
+                    f"{alike[numbers]} and {name}: all are taken for one stack."
+                )
+        steps = np.diff(self.numbers).tolist()
+        usual = Counter(steps).most_common(1)[0][0] if steps else 0
+        gaps = [place for place, step in enumerate(steps) if step > usual]
+        if not gaps:
+            return ""
+        before, after = (self._files[gaps[0] + place].name for place in (0, 1))
+        more = f" and in {len(gaps) - 1} more places" if len(gaps) > 1 else ""
+        return (
+            f"{self.path} has no slice between {before} and {after}{more}: those around are taken "
+            "for neighbours."
+        )
 
     def mismatch(self, other: SliceFiles) -> str:
         """Tell which slice lies at the place of another one, by the numbers in their names.

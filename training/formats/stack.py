@@ -58,6 +58,11 @@ class Stack(ABC):
         """The same image at its sizes, the largest first, which is this stack."""
         return (self,)
 
+    @property
+    def doubt(self) -> str:
+        """Why it may not be one whole stack, in a sentence; empty where it looks like one."""
+        return ""
+
     @abstractmethod
     def read(self, index: int) -> NDArray[Any]:
         """Read a slice (Y, X) of :attr:`dtype` that may have NaN or infinite pixels, to show them.

@@ -89,6 +89,8 @@ class TifSlices:
         part, place = self._places[index]
         with self._lock:  # tifffile moves about in the file, for tags and for pixels
             source = part[place]
+            if source is None:
+                raise ValueError("the OME metadata name no page for it")
             page = source if isinstance(source, np.ndarray) else source.asarray()
         if self._has_alpha:
             page = page.reshape(*self.shape[1:], 2)[..., 0]
@@ -179,6 +181,11 @@ def _stored_slices(file: tifffile.TiffFile, series: Any, path: Path) -> Slices:
         raise OtherImageError(
             f"{path} is compressed as {page.compression.name}.",
             "Open it in Fiji, and choose File > Save As > Tiff.",
+        )
+    if series.dtype.kind not in "buif":
+        raise OtherImageError(
+            f"{path} has pixels of type {series.dtype}, not numbers.",
+            "Save what is to be seen, such as their absolute values.",
         )
     if page.bitspersample == _MISREAD_BITS and series.dtype.kind in "iu":
         raise OtherImageError(

@@ -144,7 +144,8 @@ class StackScale:
         return resampling_zoom(card.pixel_size, self.size_of(stack), str(stack.path))
 
     def tell(self, card: ModelCard, stack: Stack) -> None:
-        """Print what speaks against predicting a stack at its own scale, if it is."""
+        """Print what speaks against a stack, and against predicting it at its own scale."""
+        hint(stack.doubt)
         if not self.resample:
             sizes = card.pixel_size, self.size_of(stack)
             warn(size_warning(*sizes, "Add --resample, or --pixel-size if that is wrong."))

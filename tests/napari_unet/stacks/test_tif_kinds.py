@@ -1,5 +1,6 @@
 """TIFs as programs and people really have them: the window and the command line read the same."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -242,6 +243,15 @@ def one_colour_image(path: Path, stack: np.ndarray, samples: int) -> None:
     tifffile.imwrite(path, np.stack([stack[0]] * samples, -1), photometric="rgb")
 
 
+def ome_without_a_page(path: Path, stack: np.ndarray) -> None:
+    tifffile.imwrite(path, stack, ome=True, metadata={"axes": "ZYX"}, photometric="minisblack")
+    named = [f'<TiffData IFD="{z}" FirstZ="{z}" PlaneCount="1"/>' for z in range(len(stack))]
+    old = re.search("<TiffData.*?</TiffData>|<TiffData.*?/>", tifffile.tiffcomment(path), re.S)
+    assert old is not None
+    text = tifffile.tiffcomment(path).replace(old[0], "".join(named[:1] + named[2:]))
+    tifffile.tiffcomment(path, text.encode())
+
+
 NO_SLICES: dict[str, tuple[Make, str]] = {
     "one colour image": (lambda path, stack: one_colour_image(path, stack, 3), "colour image"),
     "one with alpha": (lambda path, stack: one_colour_image(path, stack, 4), "colour image"),
@@ -269,6 +279,11 @@ NO_SLICES: dict[str, tuple[Make, str]] = {
         "pages that differ",
     ),
     "another tone last": (another_tone_last, "pages that differ"),
+    "complex numbers": (
+        lambda path, stack: tifffile.imwrite(path, stack.astype(np.complex64)),
+        "of type complex64, not numbers",
+    ),
+    "no page for a slice": (ome_without_a_page, r"Slice 1 of .* the OME metadata name no page"),
 }
 
 

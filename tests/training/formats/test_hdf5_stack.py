@@ -85,6 +85,17 @@ def test_axes_are_those_of_ilastik(
     np.testing.assert_array_equal(read_stack(tmp_path / "a.h5"), images)
 
 
+@pytest.mark.parametrize("labels", ["xyz", "XYZ"])
+def test_axes_are_those_of_hdf5_s_labels(tmp_path: Path, images: np.ndarray, labels: str) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["raw"], file["plain"] = images.T, images
+        for dimension, label in zip(file["raw"].dims, labels, strict=True):
+            dimension.label = label
+        file["plain"].dims[0].label = "depth of the block"  # which are no names of axes
+    np.testing.assert_array_equal(read_stack(tmp_path / "a.h5/raw"), images)
+    np.testing.assert_array_equal(read_stack(tmp_path / "a.h5/plain"), images)
+
+
 def test_lengths_in_micrometres_as_imagej_writes_them(tmp_path: Path, images: np.ndarray) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["raw"] = images[None].astype(">u2")

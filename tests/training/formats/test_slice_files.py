@@ -1,4 +1,5 @@
 import os
+import re
 from pathlib import Path
 
 import imagecodecs
@@ -195,3 +196,25 @@ def test_a_picture_is_a_stack_of_one_slice(tmp_path: Path, images: np.ndarray, e
     with open_stack(path) as stack:
         assert (stack.name, stack.shape) == ("section", (1, *images[0].shape))
         np.testing.assert_array_equal(stack[0], images[0])
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["s1", "s2", "s3", "s4"], ""),
+        (["s10", "s20", "s30"], ""),
+        (["a", "b", "c"], ""),
+        (["s1_a7", "s2_a7"], ""),
+        (["s8", "s9", "s12", "s13"], r"no slice between s9\.png and s12\.png: those around"),
+        (["1", "2", "4", "5", "7"], r"between 2\.png and 4\.png and in 1 more places"),
+        (["bse_1", "bse_2", "se_1", "se_2"], r"several series .* of bse_1\.png and se_1\.png"),
+        (["1_bse", "1_se", "2_bse", "2_se"], r"several series .* of 1_bse\.png and 1_se\.png"),
+    ],
+)
+def test_slices_that_are_missing_and_several_series_are_told(
+    folder: Path, names: list[str], told: str
+) -> None:
+    for name in names:
+        Image.fromarray(np.ones((8, 8), np.uint8)).save(folder / f"{name}.png")
+    doubt = open_stack(folder).doubt
+    assert re.search(told, doubt) if told else not doubt

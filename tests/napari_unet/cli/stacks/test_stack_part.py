@@ -171,6 +171,18 @@ def test_a_pixel_size_within_a_fifth_is_not_warned_of(
     assert "nm" not in result.stderr
 
 
+def test_slices_that_are_missing_in_a_folder_give_a_hint(
+    model: Path, images: np.ndarray, tmp_path: Path
+) -> None:
+    folder = tmp_path / "slices"
+    folder.mkdir()
+    for number in (1, 2, 4):
+        tifffile.imwrite(folder / f"s{number}.tif", images[number])
+    result = run("predict", model, folder, "-o", tmp_path / "out.tif")
+    assert result.exit_code == 0
+    assert "no slice between s2.tif and s4.tif" in result.stderr
+
+
 def test_an_unknown_pixel_size_gives_a_hint_and_can_be_told(
     model: Path, images: np.ndarray, tmp_path: Path
 ) -> None:
