@@ -195,7 +195,7 @@ class ChunkJob:
 
     def _named(self, part: StackPart, predictor: Predictor) -> dict[str, Any]:
         """Give the options that a prediction depends on, as a person names them."""
-        size = self.scale.pixel_size
+        size = part.pixel_size  # the file's, where none is given: it may be mended meanwhile
         sides = [] if size is None else [size.z, size.y, size.x]
         return {
             **{_OPTIONS.get(name, f"--{name}"): value for name, value in self.computed_by.items()},

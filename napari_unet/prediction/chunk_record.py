@@ -100,7 +100,7 @@ def find_differences(former: dict[str, Any], record: dict[str, Any]) -> list[str
         return [_TOLD["version"]]
     if "--precision" in others:  # which may be the processor's choice
         begun, here = before.get("--precision"), now["--precision"]
-        different.append(f"with --precision {begun}, which is {here} here")
+        different.append(f"with --precision {begun} in place of {here}")
         others.remove("--precision")
     return different + ([f"with another {list_names(others)}"] if others else [])
 

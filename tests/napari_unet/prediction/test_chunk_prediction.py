@@ -19,7 +19,9 @@ from napari_unet.prediction.chunk_prediction import ChunkPrediction
 from tests.faults.writing.killing import run_until_killed
 from tests.terminal import interrupt, start_on_terminal
 from training.errors import UserError
+from training.formats.pixel_size import PixelSize
 from training.masks.pyramid import halve
+from training.masks.writer_choice import write_stack
 from training.masks.zarr_chunks import ZarrChunks
 
 WriteModel = Callable[..., Path]
@@ -280,7 +282,7 @@ def test_another_version_or_precision_is_refused(
     compile_network = openvino_runtime._compile
     with monkeypatch.context() as other_processor:
         other_processor.setattr(openvino_runtime, "_compile", compile_quickly)
-        with pytest.raises(UserError, match=r"begun with --precision f32, which is bf16 here\."):
+        with pytest.raises(UserError, match=r"begun with --precision f32 in place of bf16\."):
             run(*given)
     group = zarr.open_group(tmp_path / "m.partial.zarr/labels/m", mode="r+")
     record = dict(group.attrs["napari_unet"])
@@ -290,6 +292,24 @@ def test_another_version_or_precision_is_refused(
             run(*given)
     group.attrs["napari_unet"] = record
     assert run(*given, "--precision", "f32").exit_code == 0
+
+
+def test_a_pixel_size_that_was_mended_in_the_file_is_refused(
+    write_model: WriteModel, tissue: np.ndarray, tmp_path: Path
+) -> None:
+    """Or half of the slices would be resized by it."""
+    raw, model = tmp_path / "raw.zarr", write_model(pixel_size=PixelSize(None, 4.0, 4.0))
+    pages = tissue[:, :200, :200].astype(np.float32)
+    pages[1] = np.nan
+    write_stack(raw, pages, np.float32, is_label=False, pixel_size=PixelSize(None, 8.0, 8.0))
+    given = (model, raw, "-o", tmp_path / "m.zarr", "--resample")
+    assert run(*given).exit_code == 1
+    pages[1] = 1
+    options = {"is_label": False, "overwrite": True}
+    write_stack(raw, pages, np.float32, pixel_size=PixelSize(None, 5.0, 5.0), **options)
+    with pytest.raises(UserError, match=r"m\.partial\.zarr was begun with another --pixel-size"):
+        run(*given)
+    assert run(*given, "--pixel-size", "8").exit_code == 0
 
 
 def test_probabilities_of_other_bits_are_refused(
