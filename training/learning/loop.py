@@ -114,6 +114,8 @@ class Training:
         )
         for sentence in (*self._data.sentences, self._data.validation):
             say(sentence)
+        if self._data.warning and not self._step:
+            self._report.warn(self._data.warning)
         if measured is not None:
             self._validator.keep(*measured, START, epoch=0)
         self._schedule.begin(self._step)
