@@ -172,10 +172,11 @@ class ModelCard:
     def seen_slices(self, stack: Slices) -> list[int]:
         """List the slices of a stack that the network was trained on.
 
-        Of a network of one volume the stack is taken to be that volume.
+        Of a network of one volume the stack is taken to be that volume, where
+        :meth:`may_be_trained_on` it.
         """
         length = len(stack)
-        if self.fold is None:
+        if not self.may_be_trained_on(stack):
             return []
         if self.others:
             return self.trained_slices(stack) or []
@@ -184,6 +185,11 @@ class ModelCard:
         if length < MINIMUM_SLICES:  # too few for folds: it is another stack
             return []
         return split_fold(length, self.fold)[0]
+
+    def may_be_trained_on(self, stack: Slices) -> bool:
+        """Whether a stack (Z, Y, X) is one of the training, by its fingerprint if that is known."""
+        known = {card.fingerprint for card in self.volumes if card.fingerprint}
+        return self.fold is not None and (not known or fingerprint(stack) in known)
 
     def trained_slices(self, stack: Slices) -> list[int] | None:
         """List the slices of a stack (Z, Y, X) of any real dtype that the network was trained on.
