@@ -395,13 +395,7 @@ class TrainingConfig:
             If it is not JSON, or has an unknown option or a bad value; it says so if a newer
             version wrote it.
         """
-        try:
-            document = parse_json(text)
-        except ValueError as error:
-            raise UserError(f"{source} is not valid JSON: {error}.") from error
-        if not isinstance(document, dict):
-            raise UserError(f"{source} does not hold a configuration.", "It must be a JSON object.")
-        version = document.pop("version", None)
+        document, version = _read(text, source)
         try:
             return preset_config(document.pop("preset", DEFAULT_PRESET), **document)
         except UserError as error:
@@ -409,6 +403,24 @@ class TrainingConfig:
             if of_newer is not error:
                 raise of_newer from error
             raise UserError(f"{source}: {error.problem}", error.remedy) from error
+
+    @classmethod
+    def options_of(cls, text: str, source: str) -> dict[str, Any]:
+        """Read the options that a document names, and no others; as :meth:`from_json`."""
+        config = cls.from_json(text, source)
+        return {name: getattr(config, name) for name in _read(text, source)[0]}
+
+
+def _read(text: str, source: str) -> tuple[dict[str, Any], Any]:
+    """Read the options of a document, and the version that wrote it."""
+    try:
+        document = parse_json(text)
+    except ValueError as error:
+        raise UserError(f"{source} is not valid JSON: {error}.") from error
+    if not isinstance(document, dict):
+        raise UserError(f"{source} does not hold a configuration.", "It must be a JSON object.")
+    version = document.pop("version", None)
+    return document, version
 
 
 def _refuse_unknown(options: Mapping[str, Any]) -> None:

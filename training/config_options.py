@@ -111,7 +111,8 @@ def _check_type(declared: Field[Any], value: Any) -> None:
     kind = str if isinstance(declared.default, str) else type(declared.default)
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     fits = is_number if kind is float else type(value) in (kind, type(declared.default))
-    if is_number:
-        fits = fits and abs(value) <= (LARGEST_FLOAT if kind is float else LARGEST_INTEGER)
-    if not fits:
+    if not fits or value != value:
         raise UserError(f"{declared.name} is {value!r:.99}, but must be of type {kind.__name__}.")
+    largest = LARGEST_FLOAT if kind is float else LARGEST_INTEGER
+    if is_number and abs(value) > largest:
+        raise UserError(f"{declared.name} is {value!r:.99}, but must be at most {largest}.")

@@ -29,13 +29,13 @@ from napari_unet.evaluation.model_evaluation import (
     Models,
     assign_folds,
     evaluate_folds,
-    evaluate_on_strokes,
+    evaluate_labelled,
 )
 from napari_unet.evaluation.predicted_slices import Codes
 from napari_unet.prediction.predictor import MEMBRANE, Predictor, load_predictor
 from training.class_thresholds import Thresholds
 from training.config import FOLDS
-from training.console import say
+from training.console import hint, say
 from training.dataset.holdout import hold_out, kinds_of
 from training.dataset.training_pair import TrainingPair
 from training.errors import UserError
@@ -97,8 +97,8 @@ def command(
 
     RUN is the folder of a training, a model.onnx, a package (.zip), or starter: the model that
     comes with this program, which is evaluated on all slices. Every run was trained without the
-    slices of one fold, and is evaluated on those. Give five runs, one a fold, for a
-    cross-validation.
+    slices of one fold, and is evaluated on those; of a stack that it was not trained on, on all.
+    Give five runs, one a fold, for a cross-validation.
     With --fold all and fewer runs, slices that were seen in training are marked, and left out
     of the held-out mean.
 
@@ -178,7 +178,14 @@ def _evaluate_models(models: Models, fold: int | str | None, pair: TrainingPair)
     classes = next(iter(models.values())).predictor.classes
     codes = pair.codes_of(classes)
     if not pair.meaning.is_finished:
-        return _judge_by_strokes(models, fold, pair, codes)
+        if len(models) > 1 or fold is not None:
+            raise UserError(
+                "Strokes judge one model, on all slices that have some.",
+                "Give one run, and leave out --fold.",
+            )
+        return _judge_labelled(models, pair, codes)
+    if len(models) == 1 and fold in (None, "all") and _is_other_stack(models, pair):
+        return _judge_labelled(models, pair, codes)
     if len(codes) == 1 and fold == "all":
         fold = None  # of a single slice one part is enough
     assignment = assign_folds(models, fold)
@@ -194,17 +201,23 @@ def _evaluate_models(models: Models, fold: int | str | None, pair: TrainingPair)
     return CrossValidation(folds)
 
 
-def _judge_by_strokes(
-    models: Models, fold: int | str | None, pair: TrainingPair, codes: Codes
-) -> CrossValidation:
-    if len(models) > 1 or fold is not None:
-        raise UserError(
-            "Strokes judge one model, on all slices that have some.",
-            "Give one run, and leave out --fold.",
-        )
+def _is_other_stack(models: Models, pair: TrainingPair) -> bool:
+    """Whether the only model was trained on other stacks than this; it is told."""
+    [(name, model)] = models.items()
+    card = model.predictor.card
+    if card.fold is None or card.may_be_trained_on(pair.images):
+        return False
+    hint(
+        f"{pair.images.path} is not what {name} was trained on, by its pixels: all labelled slices "
+        f"are evaluated. If it is a copy of that with other pixels, give --fold {card.fold}."
+    )
+    return True
+
+
+def _judge_labelled(models: Models, pair: TrainingPair, codes: Codes) -> CrossValidation:
     [(name, model)] = models.items()
     with ProgressBar(total=len(codes), desc="Evaluating", unit="slice", leave=False) as bar:
-        found = evaluate_on_strokes(
+        found = evaluate_labelled(
             name, model, pair.images, codes, bar.update, true_neurons_of(pair)
         )
         return CrossValidation([found])

@@ -17,6 +17,7 @@ from napari_unet.prediction.onnx_runtime import PROVIDERS
 from napari_unet.runs.id_borders import borders_of, classes_of
 from training.class_thresholds import Thresholds
 from training.config import TrainingConfig, preset_config, preset_options
+from training.config_options import LARGEST_INTEGER
 from training.console import say
 from training.dataset.pair_search import find_pair, find_pairs
 from training.dataset.training_pair import OpenLabels, TrainingPair, open_pair
@@ -371,10 +372,13 @@ _VOLUME_OPTIONS = (
 
 def _config_option(declared: Field[Any], default: Any) -> Callable[..., Any]:
     metadata = declared.metadata
+    kind: Any = type(declared.default)
+    if kind is int:  # so that what is out of range is named as the option is
+        kind = click.IntRange(metadata["minimum"], metadata["maximum"] or LARGEST_INTEGER)
     return described_option(
         metadata["flag"],
         declared.name,
-        kind=type(declared.default),
+        kind=kind,
         choices=[str(choice) for choice in metadata["choices"]],
         is_path=metadata["is_path"],
         help=metadata["help"],
@@ -386,7 +390,7 @@ def described_option(
     flag: str,
     name: str,
     *,
-    kind: type,
+    kind: Any,
     choices: Sequence[str],
     is_path: bool,
     help: str,
@@ -397,6 +401,7 @@ def described_option(
 
     Parameters
     ----------
+    kind : type or click.ParamType
     default : any
         What holds where it is not given, shown in its help; None or empty: nothing is shown.
     attributes

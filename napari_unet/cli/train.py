@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from datetime import datetime
@@ -31,7 +32,6 @@ from napari_unet.runs.training_places import THIS_COMPUTER, launcher_for
 from napari_unet.training_python.choice import find_training_python
 from training.config import NO_WEIGHTS, STARTER, TrainingConfig, format_numbers, preset_config
 from training.console import lossy_output, say
-from training.data_pairs import DataPair
 from training.dataset.found_meanings import FoundMeaning, files_state, write_meanings
 from training.dataset.pair_search import find_file
 from training.dataset.resampled_pair import describe_sizes
@@ -111,6 +111,8 @@ def command(
             )
         _resume(resume, devices, device_ids, moved)
         return
+    if config_file is not None:
+        given = _with_file(config_file, given)
     named = _data_given(given)
     check_absolute(named, load_profiles)
     if out is not None and ServerPath.parse(out):
@@ -121,7 +123,7 @@ def command(
     place = find_server(named)
     if place and place != remote:
         raise UserError(f"The data are on {place}.", f"Train there: --remote {place}.")
-    config, meanings = _configure(config_file, given)
+    config, meanings = _configure(given)
     if not config.pairs and not config.data_url and not (config.image and config.labels):
         raise UserError("No data is given.", "Give --data DIR, --image and --labels, or --pair.")
     path = out or RUNS_FOLDER / new_run_name(config, RUNS_FOLDER, datetime.now().astimezone())
@@ -135,15 +137,44 @@ def command(
         )
     python = find_training_python()
     run = RunDirectory(path)
+    is_mine = not any(path.glob("*"))
     run.create(config)
     write_meanings(run.label_meanings, meanings)
-    sys.exit(train_here(run, python))
+    code = train_here(run, python)
+    if is_mine and code == 2 and load_state(run.events).started is None:
+        shutil.rmtree(path, ignore_errors=True)  # so that the same command can be given again
+    sys.exit(code)
 
 
-def _configure(
-    config_file: Path | None, given: dict[str, Any]
-) -> tuple[TrainingConfig, list[FoundMeaning]]:
-    """The configuration of a new run: from a file, a run or a preset, with the options given.
+def _with_file(path: Path, given: dict[str, Any]) -> dict[str, Any]:
+    """Give the options of a file and those given, which go first.
+
+    Other data take the place of the file's, and what their labels mean is found out again.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path} can't be read: {error.strerror}.") from error
+    options = TrainingConfig.options_of(text, source=str(path))
+    options.pop("num_classes", None)  # as many as there are classes
+    of_data = (*_DATA_OPTIONS, "pairs")
+    named = {name for name in of_data if options.get(name)}
+    replaced = named & given.keys()
+    if "pairs" in given:
+        replaced = named
+    elif "data_url" in given:
+        replaced |= {name for name in named if name == "pairs" or Path(options[name]).is_absolute()}
+    elif given.keys() & of_data:
+        replaced |= named & {"pairs"}
+    has_other_labels = bool(replaced - {"image"}) or (named and "labels" in given)
+    if has_other_labels or "classes" in given:
+        options.pop("label_convention", None)
+    left_out = replaced.union(name for name in (*of_data, "classes") if not options.get(name))
+    return {name: value for name, value in options.items() if name not in left_out} | given
+
+
+def _configure(given: dict[str, Any]) -> tuple[TrainingConfig, list[FoundMeaning]]:
+    """The configuration of a new run: from a run or a preset, with the options given.
 
     With it comes what the labels mean, where they had to be counted.
     """
@@ -157,20 +188,6 @@ def _configure(
         given["weights"] = weights = _absolute(weights)
         if not Path(weights).is_dir():
             check_checkpoint(Path(weights))
-    if config_file is not None:
-        try:
-            text = config_file.read_text(encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"{config_file} can't be read: {error.strerror}.") from error
-        config = TrainingConfig.from_json(text, source=str(config_file))
-        if not server:
-            _locate(given, given.get("data_url", config.data_url))
-            given = settle_data(given)
-        if "pairs" in given:
-            given = dict.fromkeys(_DATA_OPTIONS, "") | given
-        elif any(name in given for name in _DATA_OPTIONS):
-            given["pairs"] = ()
-        return config.replace(**given), []
     volumes = []
     if not server:
         _locate(given, given.get("data_url", ""))
@@ -214,17 +231,18 @@ def _read_labels(
     asked, of_ids = _id_options(given, source)
     ids = TrainingConfig(label_convention=LabelConvention.INSTANCES, **of_ids).ids
     named = _classes_option(given, source)
+    pairs = given.get("pairs", ())
+    asked_of = [pair.convention for pair in pairs] or [given.get("label_convention")]
     open_files = partial(
         open_pair,
-        convention=given.get("label_convention"),
         ids=ids,
         classes=LabelClasses.parse(named.get("classes", "")),
     )
     conventions, meanings, sizes = [], [], {}
-    for volume in volumes:
+    for volume, wanted in zip(volumes, asked_of, strict=True):
         files = volume.image, volume.labels
         state = files_state(*files)
-        with lossy_output(), open_files(*files) as opened:
+        with lossy_output(), open_files(*files, convention=wanted) as opened:
             beginning = f"{volume.name}: " if len(volumes) > 1 else ""
             for sentence in opened.meaning.describe():
                 say(beginning + sentence)
@@ -240,8 +258,8 @@ def _read_labels(
     options = _label_options(conventions, asked, of_ids) | named
     if len(volumes) > 1:
         options["pairs"] = [
-            DataPair(str(volume.image), str(volume.labels), convention)
-            for volume, convention in zip(volumes, conventions, strict=True)
+            pair._replace(convention=convention)
+            for pair, convention in zip(pairs, conventions, strict=True)
         ]
     return options, meanings
 
@@ -288,7 +306,7 @@ def _data_given(given: dict[str, Any]) -> list[str]:
     """The files and folders that options name; what lies in a data folder goes with that."""
     folder = given.get("data_url")
     files = [given[name] for name in ("image", "labels") if name in given]
-    pairs = [path for pair in given.get("pairs", ()) for path in pair]
+    pairs = [path for pair in given.get("pairs", ()) for path in pair[:2]]
     if folder and ServerPath.parse(folder):
         files = list(filter(ServerPath.parse, files))
     return [*([folder] if folder else []), *files, *pairs]

@@ -205,7 +205,7 @@ def evaluate_fold(
     return model.evaluate(fold, images, codes, held_out, on_slice, true_neurons)
 
 
-def evaluate_on_strokes(
+def evaluate_labelled(
     name: str,
     model: JudgedModel,
     images: Slices,

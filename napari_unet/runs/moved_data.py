@@ -106,16 +106,12 @@ def _compare(
                 sentences.append(f"The run has no checkpoint yet, so it begins with {path}.")
                 continue
             known = read_weights_card(checkpoint).volumes[place]
-            if fingerprint(pair.images) != known.fingerprint:
-                raise UserError(
-                    f"{path} is not the stack that {run.path} was trained on.",
-                    "Give the run's own data, or start a new run with these.",
-                )
-            if fingerprint_labels(pair.codes_of(classes)) != known.labels_fingerprint:
-                raise UserError(
-                    f"The labels of {volume.labels} are not those that {run.path} was trained on.",
-                    f"Give those, or learn on from its model with these: --weights {run.path}.",
-                )
+            labels = fingerprint_labels(pair.codes_of(classes))
+            known.check_same_data(
+                run.path,
+                (str(path), fingerprint(pair.images)),
+                (str(volume.labels), labels),
+            )
         sentences.append(
             f"{path} and its labels are those that the run was trained on: it goes on with them."
         )

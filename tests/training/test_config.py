@@ -64,6 +64,8 @@ def test_a_file_holds_every_option_and_the_version() -> None:
         ({"cross_valid_ind": 5}, "cross_valid_ind is 5, but must be at least 0 and at most 4."),
         ({"epochs": 0}, "epochs is 0, but must be at least 1."),
         ({"epochs": 2.5}, "epochs is 2.5, but must be of type int."),
+        ({"epochs": 10**12}, "epochs is 1000000000000, but must be at most 2147483647."),
+        ({"lr": 10**400}, "but must be at most 1e+300."),
         ({"lr": float("nan")}, "lr is nan, but must be of type float."),
         ({"lr": True}, "lr is True, but must be of type float."),
         ({"device": "gpu"}, "The device 'gpu' is unknown. Use auto, cpu, ascend or ascend:ID."),

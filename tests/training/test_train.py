@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,10 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from tests.training.conftest import SIDE, SLICES, train, training_command
+from training.config import preset_config
 from training.errors import UserError
 from training.metrics.neuron_metrics import NEURON_FIGURES
 from training.model.weight_files import load_weights
@@ -229,6 +232,31 @@ def test_a_run_that_no_longer_improves_comes_to_its_end(
     assert (resumed.status, resumed.total_steps) == ("finished", 34)
     assert resumed.steps[-1]["lr"] == rates[-1]
     assert last.exists()
+
+
+def test_a_run_goes_on_with_its_own_pixels_and_labels_alone(
+    small_folder: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(small_folder, tmp_path / "data"))
+    run = RunDirectory(tmp_path / "run")
+    run.create(preset_config("compact", data_url=str(folder), steps=2))
+    run.request_stop()
+    assert train("--run_dir", run.path).returncode == 0
+    assert load_state(run.events).status == "stopped"
+    told = {
+        "labels": f"The labels of train-volume.tif are not those that {run.path} was trained on.",
+        "volume": f"train-volume.tif is not the stack that {run.path} was trained on.",
+    }
+    for name, sentence in told.items():
+        file = folder / f"train-{name}.tif"
+        pages = tifffile.imread(file)
+        tifffile.imwrite(file, 255 - pages, photometric="minisblack")
+        result = train("--run_dir", run.path)
+        assert result.returncode == 2
+        assert sentence in result.stderr
+        tifffile.imwrite(file, pages, photometric="minisblack")
+    assert train("--run_dir", run.path).returncode == 0
+    assert load_state(run.events).status == "finished"
 
 
 def test_weights_of_another_network_are_refused(small_folder: Path, tmp_path: Path) -> None:

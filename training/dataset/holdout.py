@@ -193,6 +193,7 @@ def _hold_out_strokes(
         strokes_in_all += len(strokes)
         strokes_held_out += len(picked)
     valid = [z for z in labelled if held_out[z].any()]
+    train = [z for z in labelled if (is_known(labels[z]) & ~held_out[z]).any()]
     held_out = {z: held_out[z] for z in valid}
     is_membrane = kinds is MEMBRANE_KINDS
     both = "both strokes of membrane and of inside" if is_membrane else "strokes of all classes"
@@ -203,7 +204,7 @@ def _hold_out_strokes(
     )
     verb = "is" if strokes_held_out == 1 else "are"
     sentence = f"{where}: {strokes_held_out} of {strokes_in_all} strokes {verb} held out"
-    return Holdout(labelled, valid, held_out, f"{sentence} for validation.")
+    return Holdout(train, valid, held_out, f"{sentence} for validation.")
 
 
 def _pick(things: Sequence[_Thing], fold: int) -> list[_Thing]:

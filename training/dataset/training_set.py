@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.config import TrainingConfig, parse_numbers
+from training.console import list_names
 from training.dataset.class_weights import weigh_classes
 from training.dataset.found_meanings import FoundMeaning
 from training.dataset.holdout import (
@@ -94,6 +95,8 @@ class TrainingSet:
         How the labels are read.
     validation : str
         What is held out, in words.
+    warning : str
+        What validations say nothing of, in words; empty where there is nothing.
     weights : mapping of int to array (Y, X) of float32, or None
         How much the loss of a training slice's pixel counts, 0 where it is not trained on; None:
         all the same.
@@ -118,6 +121,7 @@ class TrainingSet:
     valid_slices: list[int]
     sentences: tuple[str, ...] = ()
     validation: str = ""
+    warning: str = ""
     weights: Mapping[int, NDArray[np.float32]] | None = None
     held_out: Mapping[int, NDArray[np.bool_]] | None = None
     neurons: Mapping[int, NDArray[Any]] | None = None
@@ -208,6 +212,7 @@ def load_training_set(config: TrainingConfig, known: Sequence[FoundMeaning] = ()
         valid_slices=[number for part in parts for number in part.split.valid_slices],
         sentences=(*told, *describe_sizes(sizes)),
         validation=" ".join(of(part) + part.split.sentence for part in parts),
+        warning=_question_held_out(codes, held_out_pixels, classes),
         weights=_merge(part.weights(config.corrected_weight, bool(classes)) for part in parts)
         if is_partial
         else None,
@@ -305,6 +310,23 @@ def _true_neurons(pair: TrainingPair, split: Holdout) -> dict[int, NDArray[Any]]
 def _trained(codes: NDArray[np.uint8], held_out: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
     """Give the codes (N,) of the pixels that are trained on."""
     return codes[is_known(codes) if held_out is None else is_known(codes) & ~held_out]
+
+
+def _question_held_out(
+    codes: Mapping[int, NDArray[np.uint8]],
+    held_out: Mapping[int, NDArray[np.bool_]],
+    classes: LabelClasses,
+) -> str:
+    """Say what is trained on and not held out; empty where all of it is."""
+    found = {code for z, page in held_out.items() for code in np.unique(codes[z][page]).tolist()}
+    kinds = kinds_of(classes, codes)
+    missing = [name for code, name in kinds.items() if code not in found]
+    if not missing:
+        return ""
+    return (
+        f"No pixel that is held out is labelled as {list_names(missing)}, so the figures say "
+        "nothing of it. Choose another fold, or label it on more slices."
+    )
 
 
 def corrected_slices(config: TrainingConfig, note: LabelNote | None, volume: Volume) -> list[int]:

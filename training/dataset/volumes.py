@@ -10,7 +10,7 @@ from typing import Any
 
 from training.config import TrainingConfig
 from training.console import list_names, lossy_output, say
-from training.data_pairs import DataPair
+from training.data_pairs import DataPair, read_pairs
 from training.dataset.pair_search import find_file, find_pair, search_pairs
 from training.errors import UserError
 from training.formats.location import locate
@@ -61,8 +61,10 @@ def settle_data(options: Mapping[str, Any]) -> dict[str, Any]:
         if options.get("data_url") or names_files:
             return settled  # which the configuration refuses
         pairs = [
-            (find_file(Path(), image), find_file(Path(), labels))
-            for image, labels in settled.pop("pairs")
+            pair._replace(
+                image=str(find_file(Path(), pair.image)), labels=str(find_file(Path(), pair.labels))
+            )
+            for pair in read_pairs(settled.pop("pairs"))
         ]
     elif options.get("data_url") and not names_files:
         found = search_pairs(Path(options["data_url"]))
@@ -72,16 +74,25 @@ def settle_data(options: Mapping[str, Any]) -> dict[str, Any]:
         if not found.pairs or found.is_default:
             return settled
         del settled["data_url"]
-        pairs = found.pairs
+        pairs = [DataPair(str(image), str(labels)) for image, labels in found.pairs]
     else:
         return settled
-    check_distinct(pairs)
+    check_distinct([(Path(pair.image), Path(pair.labels)) for pair in pairs])
     absolute = os.path.abspath  # keeps links as they are
-    paths = [(absolute(image), absolute(labels)) for image, labels in pairs]
-    if len(paths) == 1:
-        return settled | dict(zip(("image", "labels"), paths[0], strict=True))
     convention = options.get("label_convention")
-    return settled | {"pairs": [DataPair(*pair, convention) for pair in paths]}
+    pairs = [
+        pair._replace(
+            image=absolute(pair.image),
+            labels=absolute(pair.labels),
+            convention=pair.convention or convention,
+        )
+        for pair in pairs
+    ]
+    if len(pairs) > 1:
+        return settled | {"pairs": pairs}
+    [pair] = pairs
+    settled |= {"image": pair.image, "labels": pair.labels}
+    return settled | ({"label_convention": pair.convention} if pair.convention else {})
 
 
 def find_volumes(config: TrainingConfig) -> list[VolumeFiles]:

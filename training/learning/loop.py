@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import mindspore
 import numpy as np
@@ -24,7 +25,7 @@ from training.learning.stop_request import StopRequest
 from training.learning.validation_schedule import ValidationSchedule
 from training.learning.validator import Validation, Validator
 from training.model.card_of_training import describe_model
-from training.model.saved_model import starting_weights
+from training.model.saved_model import read_weights_card, starting_weights
 from training.runs.events import InitialModel
 from training.runs.run_directory import RunDirectory
 from training.runs.run_state import load_state
@@ -69,6 +70,8 @@ class Training:
         self._data = load_training_set(config, read_meanings(run.label_meanings))
         card = describe_model(config, self._data)
         checkpoint = next(reversed(run.list_checkpoints()), None)
+        if checkpoint is not None:
+            self._check_data(checkpoint)
         progress = START if checkpoint is None else read_progress(checkpoint)
         self._batches = Batches(self._data, card, config, device.place, progress)
         self._learner = Learner(config, card, device, self._batches.total_steps)
@@ -87,6 +90,14 @@ class Training:
         self._step = progress.steps
         self._skipped, self._next_warning = 0, MANY_SKIPPED
         self._initial: InitialModel | None = None
+
+    def _check_data(self, checkpoint: Path) -> None:
+        """Refuse to go on with other pixels or labels than those that a checkpoint comes from."""
+        known = read_weights_card(checkpoint).volumes
+        for volume, former in zip(self._data.volumes, known, strict=False):
+            if former.labels_fingerprint:  # those of the first versions have none
+                images, labels = volume.fingerprint, volume.labels_fingerprint
+                former.check_same_data(self._run.path, (volume.name, images), (volume.name, labels))
 
     def begin(self) -> None:
         """Report the run's totals; validate the weights that it begins from, if any, as step 0."""
@@ -114,6 +125,8 @@ class Training:
         )
         for sentence in (*self._data.sentences, self._data.validation):
             say(sentence)
+        if self._data.warning and not self._step:
+            self._report.warn(self._data.warning)
         if measured is not None:
             self._validator.keep(*measured, START, epoch=0)
         self._schedule.begin(self._step)

@@ -161,10 +161,11 @@ class ModelCard:
     def seen_slices(self, stack: Slices) -> list[int]:
         """List the slices of a stack that the network was trained on.
 
-        Of a network of one volume the stack is taken to be that volume.
+        Of a network of one volume the stack is taken to be that volume, where
+        :meth:`may_be_trained_on` it.
         """
         length = len(stack)
-        if self.fold is None:
+        if self.fold is None or not self.may_be_trained_on(stack):
             return []
         if self.others:
             return self.trained_slices(stack) or []
@@ -173,6 +174,37 @@ class ModelCard:
         if length < MINIMUM_SLICES:  # too few for folds: it is another stack
             return []
         return split_fold(length, self.fold)[0]
+
+    def may_be_trained_on(self, stack: Slices) -> bool:
+        """Whether a stack (Z, Y, X) is one of the training, by its fingerprint if that is known."""
+        known = {card.fingerprint for card in self.volumes if card.fingerprint}
+        return not known or fingerprint(stack) in known
+
+    def check_same_data(self, run: Path, images: tuple[str, str], labels: tuple[str, str]) -> None:
+        """Check that a run goes on with what it has been trained on, of one volume.
+
+        Parameters
+        ----------
+        run : Path
+        images, labels : (str, str)
+            What messages call them, and their fingerprints.
+
+        Raises
+        ------
+        UserError
+        """
+        name, found = images
+        if found != self.fingerprint:
+            raise UserError(
+                f"{name} is not the stack that {run} was trained on.",
+                "Give the run's own data, or start a new run with these.",
+            )
+        name, found = labels
+        if found != self.labels_fingerprint:
+            raise UserError(
+                f"The labels of {name} are not those that {run} was trained on.",
+                f"Give those, or learn on from its model with these: --weights {run}.",
+            )
 
     def trained_slices(self, stack: Slices) -> list[int] | None:
         """List the slices of a stack (Z, Y, X) of any real dtype that the network was trained on.

@@ -121,8 +121,8 @@ class LabelCensus:
         """Name the values of all slices: "0, 1 and 255", or "254 values from 1 to 254"."""
         values = sorted({*self.values, *self.uniform.values()})
         if len(values) > LISTED_VALUES:
-            return f"{len(values)} values from {_text(values[0])} to {_text(values[-1])}"
-        return list_names([_text(value) for value in values])
+            return f"{len(values)} values from {value_text(values[0])} to {value_text(values[-1])}"
+        return list_names([value_text(value) for value in values])
 
     def gradedness(self) -> float:
         """Share of the pixels between the lowest and the highest value that lie on a slope.
@@ -245,7 +245,7 @@ def _count(page: NDArray[Any]) -> dict[float, int]:
     return dict(zip(values.tolist(), pixels.tolist(), strict=True))
 
 
-def _text(value: float) -> str:
+def value_text(value: float) -> str:
     return f"{value:d}" if isinstance(value, int) else f"{value:.4g}"
 
 

@@ -21,7 +21,7 @@ from training.stacks.class_census import (
     labelled_slices,
     question_background,
 )
-from training.stacks.label_census import FEWEST_GREYS, LabelCensus
+from training.stacks.label_census import FEWEST_GREYS, LabelCensus, value_text
 from training.stacks.label_fit import question_fit
 from training.stacks.label_reading import LabelReading
 from training.stacks.scaling import Slices
@@ -197,7 +197,8 @@ class _Decision:
         if convention == LabelConvention.INSTANCES:
             return self._instances()
         if len(self.values) == 2:
-            return self._two_kinds(convention, sum(self.values) / 2)
+            total, is_whole = sum(self.values), self.census.has_whole_numbers
+            return self._two_kinds(convention, total // 2 if is_whole else total / 2)
         if len(self.values) >= FEWEST_GREYS and self.census.is_graded:
             return self._graded(convention)
         return self._classes(convention)
@@ -328,8 +329,8 @@ class _Decision:
             what = "every value but 0 is" if is_high else "0 is"
             told = f"{what} membrane"
         else:
-            membrane, inside = self.values[::-1] if is_high else self.values
-            told = f"{membrane:.4g} is membrane, {inside:.4g} inside"
+            membrane, inside = map(value_text, self.values[::-1] if is_high else self.values)
+            told = f"{membrane} is membrane, {inside} inside"
         return self._meaning(convention, cut, share, told, question_share(share, convention))
 
     def _meaning(

@@ -19,6 +19,7 @@ from training.dataset.holdout import split_fold
 from training.errors import UserError
 from training.metrics.neuron_metrics import NEURON_FIGURES
 from training.metrics.pixel_metrics import FIGURES
+from training.stacks.fingerprint import fingerprint
 
 WriteModel = Callable[..., Path]
 
@@ -62,6 +63,31 @@ def test_one_run(write_model: WriteModel, data: Path, tmp_path: Path) -> None:
     rows = list(csv.DictReader(files[1].read_text().splitlines()))
     assert [(row["slice"], row["set"]) for row in rows[-2:]] == [("mean", "all"), ("sd", "all")]
     assert rows[0]["set"] == "held out" and rows[0]["truth"].endswith("train-labels.tif")
+
+
+@pytest.mark.parametrize("choice", [[], ["--fold", "all"]])
+def test_of_another_stack_than_that_of_the_training_all_slices_count(
+    write_model: WriteModel, data: Path, images: np.ndarray, tmp_path: Path, choice: list[str]
+) -> None:
+    of_training = {"fold": 2, "train_slices": tuple(split_fold(7, 2)[0])}
+    model = write_model(**of_training, fingerprint=fingerprint(images + 1))
+    written = ("--data", data, "--json", tmp_path / "figures.json", "--overwrite")
+    told = run(command, model, *written, *choice)
+    assert f"train-volume.tif is not what {model} was trained on" in told
+    assert "give --fold 2." in told
+    assert f"{model}: 7 slices that it was not trained on" in told
+    document = json.loads((tmp_path / "figures.json").read_text())
+    assert [figures["index"] for figures in document["slices"]] == [*range(7)]
+    assert set(document["mean"]) == {*FIGURES, *NEURON_FIGURES}
+
+    assert "is not what" not in run(command, model, *written, "--fold", "2")
+    document = json.loads((tmp_path / "figures.json").read_text())
+    assert [figures["index"] for figures in document["slices"]] == split_fold(7, 2)[1]
+
+    own = write_model(**of_training, fingerprint=fingerprint(images))
+    told = run(command, own, *written, *choice)
+    assert "is not what" not in told
+    assert ("held out" in told) and ("SEEN IN TRAINING" in told) == bool(choice)
 
 
 def test_a_threshold_judges_what_predict_writes_by_it(

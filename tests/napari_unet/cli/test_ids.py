@@ -176,7 +176,8 @@ def test_borders_of_what_are_no_ids_are_refused(
 
 
 def test_a_border_out_of_range_is_refused(data: Path) -> None:
-    with pytest.raises(UserError, match="border is -1, but must be at least 0 and at most 50"):
-        run(train.command, "--data", data, "--out", data / "run", "--border", "-1")
+    refused = CliRunner().invoke(train.command, ["--data", str(data), "--border", "-1"])
+    assert refused.exit_code == 2
+    assert "Invalid value for '--border': -1 is not in the range 0<=x<=50." in refused.output
     with pytest.raises(UserError, match=r"With a border of 0 pixels, .* has no membrane"):
         run(train.command, "--data", data, "--out", data / "run", "--border", "0")

@@ -180,7 +180,7 @@ def test_a_closed_terminal_stops_a_training_once(data: Path, tmp_path: Path) -> 
     ("arguments", "message"),
     [
         ((), "No data is given. Give --data DIR"),
-        (("--data", "data", "--fold", 7), "cross_valid_ind is 7, but must be at least 0"),
+        (("--data", "data", "--fold", 7), "--fold': 7 is not in the range 0<=x<=4."),
         (("--data", "data", "--device", "gpu"), "The device 'gpu' is unknown."),
         (("--data", "data", "--out", "data"), "exists and is not empty"),
         (("--data", "data", "--out", "data/train-labels.tif"), "can't be written"),
@@ -194,6 +194,7 @@ def test_a_closed_terminal_stops_a_training_once(data: Path, tmp_path: Path) -> 
         (("--resume", "data"), "data is not a run: it has no readable config.json."),
         (("--resume", "data", "--seed", 3), "Give no other option, but --data"),
         (("--data", "nowhere", "--out", "run"), "nowhere"),
+        (("--data", "data", "--labels", "stroke.tif", "--out", "run"), "has only one stroke of"),
     ],
 )
 def test_bad_input_gives_one_sentence(
@@ -202,6 +203,9 @@ def test_bad_input_gives_one_sentence(
     (tmp_path / "odd.json").write_text(json.dumps({"speed": 3}))
     labels = tifffile.imread(data / "train-labels.tif")
     tifffile.imwrite(tmp_path / "blank.tif", np.full_like(labels, 7), photometric="minisblack")
+    stroke = np.zeros_like(labels)
+    stroke[0, 9:12, 9:12], stroke[0, 20, 9:12], stroke[1, 20, 9:12] = 1, 2, 2
+    tifffile.imwrite(tmp_path / "stroke.tif", stroke, photometric="minisblack")
     before = sorted(path.name for path in data.iterdir())
     result = train(*arguments, folder=tmp_path)
     assert result.returncode == 2

@@ -59,6 +59,14 @@ def test_strokes_are_held_out_of_the_only_slice() -> None:
     )
 
 
+@pytest.mark.parametrize("fold", range(5))
+def test_a_slice_whose_strokes_are_all_held_out_is_not_trained_on(fold: int) -> None:
+    labels = strokes((1, 0), (1, 0), (0, 1), (0, 1))
+    split = hold_out(labels, fold)
+    assert sorted(split.train_slices + split.valid_slices) == [0, 1, 2, 3]
+    assert all(np.array_equal(split.held_out[z], labels[z] > 0) for z in split.valid_slices)
+
+
 def test_strokes_are_held_out_where_slices_have_one_kind_each() -> None:
     split = hold_out(strokes((3, 0), (0, 3)), 0)
     assert split.train_slices == split.valid_slices == [0, 1]

@@ -181,3 +181,24 @@ def test_volumes_too_far_apart_are_refused(tmp_path: Path) -> None:
     pairs = [write_cells(tmp_path, "fine", 40, 4), write_cells(tmp_path, "coarse", 44, 400)]
     with pytest.raises(UserError, match=r"coarse\.tif are 400 nm, .* 4 nm: too far apart"):
         load(pairs)
+
+
+@pytest.mark.parametrize(("fold", "is_held_out"), [(0, False), (1, True)])
+def test_a_class_that_nothing_held_out_has_is_told(
+    tmp_path: Path, fold: int, is_held_out: bool
+) -> None:
+    paths = write_pair(tmp_path, "a", (5, 40, 40), "uint8")
+    labels = (tifffile.imread(paths[1]) == 0).astype(np.uint8)
+    (other,), (valid,) = split_fold(5, 0)[1], split_fold(5, 1)[1]
+    seen = min({0, 1, 2} - {other, valid})  # trained on in both folds
+    labels[[valid, seen], :4] = 2
+    tifffile.imwrite(paths[1], labels, photometric="minisblack")
+    config = preset_config(
+        "compact",
+        pairs=[paths],
+        label_convention="classes",
+        classes="membrane,mitochondria",
+        cross_valid_ind=fold,
+    )
+    told = "No pixel that is held out is labelled as mitochondria, so the figures say nothing of it"
+    assert load_training_set(config).warning.startswith(told) != is_held_out

@@ -185,6 +185,14 @@ def test_large_ids_are_kept_apart_and_told_exactly(cells: Array, dtype: type, fi
     assert LabelCensus.of(spread).values == sorted(int(value) for value in np.unique(spread))
 
 
+@pytest.mark.parametrize("first", [2**54, 2**64 - 2])
+def test_two_large_numbers_are_two_kinds(membrane: Array, first: int) -> None:
+    labels = np.where(membrane, first, first + 1).astype(np.uint64)
+    meaning = LabelMeaning.of(labels)
+    assert f"{first} is membrane, {first + 1} inside" in meaning.describe()[0]
+    np.testing.assert_array_equal(meaning.read(labels), np.where(membrane, 1, 2))
+
+
 def test_neurons_are_ids_or_pieces(membrane: Array, cells: Array) -> None:
     ids = LabelMeaning.of(cells * 1000)
     codes = ids.read(cells[0] * 1000)
