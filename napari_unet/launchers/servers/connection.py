@@ -30,6 +30,17 @@ CLOSE_SECONDS = 5
 MOST_OUTPUT = 16 * 2**20  # bytes that a command may print
 _CHUNK = 2**16
 _FOR_LOGIN = "\n" * 16  # lines for the login's own scripts, which may read their input
+# What scripts call, in whose place a login may have a function, such as a cd that lists the folder.
+_CALLED = """
+awk cat cd chmod command cut date df echo env find grep hostname id kill ls mktemp mv nohup printf
+rm sbatch scancel sed set setsid sha256sum shopt sleep sort squeue stat tail tar timeout touch wc
+xargs
+"""
+# Bash as it is without a login: by "set -f", say, no process of a run would ever be found.
+_PLAIN_BASH = f"""
+unalias -a; unset -f {" ".join(_CALLED.split())}
+set +efkuvxC +o pipefail +o posix; shopt -u failglob nullglob; unset GLOBIGNORE; IFS=$' \\t\\n'
+"""
 _COUNT = re.compile(r"\d{1,15}", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -310,7 +321,7 @@ def _with_marks(script: str, mark: str) -> bytes:
     The function is read whole before it runs, so no command can swallow its rest.
     """
     return os.fsencode(
-        f"{_FOR_LOGIN}unalias -a; unset -f echo\n"
+        f"{_FOR_LOGIN}{_PLAIN_BASH}"
         f"main() {{\n{script}\n}}\n"
         "trap - DEBUG ERR EXIT RETURN\n"
         f"echo {mark}-begin\n"

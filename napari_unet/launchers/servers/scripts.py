@@ -60,7 +60,7 @@ def activation(profile: Profile, source: str) -> str:
     places, of_python = [shlex.quote(profile.cann)] if profile.cann else [], []
     if profile.device != "cpu" and not places:
         places = [f'"{folder}"/{place}' for folder in _ASCEND_FOLDERS for place in CANN_PLACES]
-        of_python = [f'"$CONDA_PREFIX"/Ascend/{place}' for place in CANN_PLACES]
+        of_python = [f'"${{CONDA_PREFIX:-}}"/Ascend/{place}' for place in CANN_PLACES]
     without_tifffile = shlex.quote(f"{source}/without-tifffile")
     python = python_of(profile)
     return f"""
