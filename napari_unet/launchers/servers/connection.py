@@ -284,16 +284,24 @@ find . -name __pycache__ -prune -o ! -type d -print0 |
             raise ConnectionLostError(f"The connection to {name} was lost: {error}.") from error
 
     async def _explain_failure(self, error: asyncssh.SFTPError) -> UserError:
-        """SFTP's version 3 says "Failure" for a full disk too, so it is looked at.
+        """SFTP's version 3 says "Failure" for a full or read-only disk too, so it is looked at.
 
         A disk is full as well where it has room for bytes, but for no more files.
         """
         folder = shlex.quote(self.profile.folder.removeprefix("~/") or ".")
-        rows = await self.run(f"for of in -k -i; do df -P $of -- {folder} | tail -n 1; done")
+        rows = await self.run(f"""folder={folder}
+until [ -d "$folder" ]; do folder=$(dirname -- "$folder"); done
+for of in -k -i; do df -P $of -- "$folder" | tail -n 1; done
+probe=$(mktemp -- "$folder/.probe.XXXXXX" 2>&1) && rm -f -- "$probe" || echo "refused: $probe" """)
         for row in rows.splitlines():
             total, _, free, *_ = [*row.split()[1:], "", "", ""]
             if free == "0" != total:
                 return disk_full(self.profile.name)
+            if row.startswith("refused: "):
+                return CommandError(
+                    f"Nothing can be written on {self.profile.name}: {row.rpartition(': ')[2]}.",
+                    "Choose another working folder, or ask who runs the server.",
+                )
         return CommandError(f"A file on {self.profile.name} can't be used: {error.reason}.")
 
     def _drop(self, connection: asyncssh.SSHClientConnection) -> None:

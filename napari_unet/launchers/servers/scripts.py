@@ -120,7 +120,7 @@ def start(
     return f"""
 {activation(profile, source)}
 {CAN_DETACH}
-cd -- {_quote(run.path)} || return
+cd -- {_quote(run.path)} && : >>{run.log.name} || return
 export {RUN_MARK}={check_id(run_id)} {LAUNCH_KEY}={shlex.quote(key)}
 setsid nohup {python_of(profile)} {command} >>{run.log.name} 2>&1 &
 """
