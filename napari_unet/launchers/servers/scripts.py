@@ -170,9 +170,13 @@ find_processes | wc -l"""
 
 
 def why_it_ended(run: RemotePaths) -> str:
-    """Print what may show why a run ended without reporting why: boot, free disk, last lines."""
+    """Print what may show why a run ended without reporting why: boot, free disk, last lines.
+
+    The server's time comes first: its events have it, whatever this machine's clock says.
+    """
     return f"""
 cd -- {_quote(run.path)} || return
+echo "time $(date +%s)"
 echo "boot $(cat /proc/sys/kernel/random/boot_id)"
 echo "started-at $(sed -n 's/.*"boot_id": "\\([^"]*\\)".*/\\1/p' {run.launch.name} 2>/dev/null)"
 echo "free $(df -P -k . | tail -n 1 | awk '{{print $4}}')"

@@ -396,6 +396,22 @@ def test_a_run_that_dies_without_a_word_is_reported_as_failed(
     assert_complete(run, sshd, 30)
 
 
+def test_a_run_ends_by_its_server_s_clock(
+    launcher: RemoteLauncher, sshd: Sshd, data: Path, tmp_path: Path
+) -> None:
+    """The times of its events are subtracted from each other."""
+    date = tmp_path / "a clock of its own" / "date"
+    date.parent.mkdir()
+    date.write_text("#!/bin/sh\necho 12345\n")
+    date.chmod(0o755)
+    (sshd.login / ".bash_profile").write_text(f"PATH='{date.parent}':$PATH\n")
+    sshd.work.with_name("die-at").write_text("2")
+    run = launcher.start(quick_config(data, 30), "first")
+    follow_to_end(RunFollower(run, launcher))
+    last = json.loads(run.events.read_text().splitlines()[-1])
+    assert (last["kind"], last["time"]) == ("failed", 12345)
+
+
 def test_a_server_that_was_rebooted_says_so(
     launcher: RemoteLauncher, sshd: Sshd, data: Path
 ) -> None:
