@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import shlex
 
 from training.console import format_duration, printable
 
@@ -10,6 +11,11 @@ from training.console import format_duration, printable
 def line(text: str) -> str:
     """Make a text printable in one line, for a name within a sentence or a table."""
     return printable(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def as_argument(name: str) -> str:
+    """Write a name as it is typed after a command and its options."""
+    return f"-- {shlex.quote(name)}" if name.startswith("-") else shlex.quote(name)
 
 
 def as_html(text: str) -> str:

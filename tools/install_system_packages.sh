@@ -10,7 +10,7 @@ packages=(
     libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0
     libxcb-xfixes0 libxcb-xinerama0
     # tests of servers
-    openssh-server iproute2 slurm-wlm munge
+    openssh-server iproute2 slurm-wlm munge fish tcsh zsh
 )
 
 if ! command -v apt-get >/dev/null; then

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -39,6 +40,7 @@ from napari_unet.launchers.servers.predictions.request import PredictionRequest
 from napari_unet.launchers.servers.profiles import find_profile
 from napari_unet.prediction.model_source import find_model
 from napari_unet.runs.training_places import launcher_for
+from napari_unet.text import as_argument
 from training.class_thresholds import Thresholds
 from training.console import say, warn
 from training.errors import UserError
@@ -269,7 +271,7 @@ def resume_prediction(name: str, place: RemoteOptions) -> None:
     if not isinstance(launcher, PredictionLauncher):
         raise UserError(
             f"{run.name} is not a prediction on a server.",
-            f"A training is resumed by napari-unet train --resume {run.name}.",
+            f"A training is resumed by napari-unet train --resume {shlex.quote(str(run.path))}.",
         )
     confirm_host_keys(lambda: launcher.resume(run, place.devices, place.device_ids))
     say(f"Going on: the prediction is {run.name}, on {launcher.name}.")
@@ -281,7 +283,8 @@ def follow_until_home(run: RunDirectory, launcher: PredictionLauncher) -> None:
 
     Where they are to go else is known to the command that asked for them alone.
     """
-    if not follow_prediction(run, launcher, f"Follow it again: napari-unet follow {run.name}"):
+    afterwards = f"Follow it again: napari-unet follow {as_argument(run.name)}"
+    if not follow_prediction(run, launcher, afterwards):
         sys.exit(1)
     for kind, place in read_prediction(run).results.items():
         say(f"{kind}: {ServerPath(launcher.name, place) if place else result_path(run, kind)}")
@@ -304,9 +307,8 @@ def follow_prediction(run: RunDirectory, launcher: PredictionLauncher, afterward
         try:
             return _follow(run, launcher, display)
         except KeyboardInterrupt:
-            display.say(
-                f"\nThe prediction goes on. {afterwards}; end it: napari-unet stop {run.name}"
-            )
+            ending = f"end it: napari-unet stop {as_argument(run.name)}"
+            display.say(f"\nThe prediction goes on. {afterwards}; {ending}")
             return False
 
 

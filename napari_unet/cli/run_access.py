@@ -24,6 +24,7 @@ from napari_unet.runs.run_follower import RunFollower
 from napari_unet.runs.run_progress import failure
 from napari_unet.runs.training_places import launcher_for, launcher_in
 from napari_unet.settings import load_settings
+from napari_unet.text import as_argument
 from training.config import TrainingConfig
 from training.console import lossy_output, say
 from training.dataset.found_meanings import FoundMeaning
@@ -46,12 +47,19 @@ def find_run(text: str) -> RunDirectory:
     Raises
     ------
     UserError
-        If there is none.
+        If there is none, or more than one.
     """
-    for path in (Path(text), *(folder / text for folder in runs_folders())):
-        run = RunDirectory(path.absolute())
-        if run.config.exists() or is_prediction(run):
-            return run
+    paths = (Path(text), *(folder / text for folder in runs_folders()))
+    runs = [RunDirectory(path.absolute()) for path in paths]
+    present = [run for run in runs if run.config.exists() or is_prediction(run)]
+    found = {run.path.resolve(): run for run in present}
+    if len(found) > 1:
+        raise UserError(
+            f"There are several runs '{text}': {', '.join(map(str, found))}.",
+            "Give the folder of one.",
+        )
+    for run in found.values():
+        return run
     raise UserError(
         f"There is no run '{text}'.",
         "List them with napari-unet runs; fetch a server's with napari-unet fetch --remote.",
@@ -178,9 +186,10 @@ def follow(run: RunDirectory, follower: RunFollower) -> None:
                     break
                 pause.wait(UPDATE_SECONDS)
         except KeyboardInterrupt:
+            name = as_argument(run.name)
             display.say(
-                f"\nThe run goes on. Follow it again: napari-unet follow {run.name}; "
-                f"end it: napari-unet stop {run.name}"
+                f"\nThe run goes on. Follow it again: napari-unet follow {name}; "
+                f"end it: napari-unet stop {name}"
             )
             return
     _report_end(run, follower)

@@ -21,6 +21,7 @@ from napari_unet.launchers.servers.profiles import (
     put_profile,
     remove_profile,
 )
+from napari_unet.text import as_argument
 from training.console import say
 
 
@@ -72,7 +73,7 @@ def add(name: str, overwrite: bool, **options: Any) -> None:
     """Add a server. No connection is made; test it next."""
     given = {key: value for key, value in options.items() if value is not None}
     put_profile(Profile(name=name, **given), former=name if overwrite else "")
-    say(f"{name} is in {profiles_path()}. Test it: napari-unet servers test {name}")
+    say(f"{name} is in {profiles_path()}. Test it: napari-unet servers test {as_argument(name)}")
 
 
 @command.command(name="list")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import shlex
 import sys
 from collections.abc import Sequence
 from datetime import datetime
@@ -353,7 +354,8 @@ def _resume(path: Path, devices: int, device_ids: str, moved: dict[str, str]) ->
     run = RunDirectory(path.absolute())
     if is_prediction(run):
         raise UserError(
-            f"{path} is a prediction.", f"Go on with it: napari-unet predict --resume {run.name}"
+            f"{path} is a prediction.",
+            f"Go on with it: napari-unet predict --resume {shlex.quote(run.name)}",
         )
     if launcher_for(run).name == THIS_COMPUTER and not (devices or device_ids):
         run = _resumable(path)

@@ -30,6 +30,17 @@ CLOSE_SECONDS = 5
 MOST_OUTPUT = 16 * 2**20  # bytes that a command may print
 _CHUNK = 2**16
 _FOR_LOGIN = "\n" * 16  # lines for the login's own scripts, which may read their input
+# What scripts call, in whose place a login may have a function, such as a cd that lists the folder.
+_CALLED = """
+awk cat cd chmod command cut date df echo env find grep hostname id kill ls mktemp mv nohup printf
+rm sbatch scancel sed set setsid sha256sum shopt sleep sort squeue stat tail tar timeout touch wc
+xargs
+"""
+# Bash as it is without a login: by "set -f", say, no process of a run would ever be found.
+_PLAIN_BASH = f"""
+unalias -a; unset -f {" ".join(_CALLED.split())}
+set +efkuvxC +o pipefail +o posix; shopt -u failglob nullglob; unset GLOBIGNORE; IFS=$' \\t\\n'
+"""
 _COUNT = re.compile(r"\d{1,15}", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -273,16 +284,24 @@ find . -name __pycache__ -prune -o ! -type d -print0 |
             raise ConnectionLostError(f"The connection to {name} was lost: {error}.") from error
 
     async def _explain_failure(self, error: asyncssh.SFTPError) -> UserError:
-        """SFTP's version 3 says "Failure" for a full disk too, so it is looked at.
+        """SFTP's version 3 says "Failure" for a full or read-only disk too, so it is looked at.
 
         A disk is full as well where it has room for bytes, but for no more files.
         """
         folder = shlex.quote(self.profile.folder.removeprefix("~/") or ".")
-        rows = await self.run(f"for of in -k -i; do df -P $of -- {folder} | tail -n 1; done")
+        rows = await self.run(f"""folder={folder}
+until [ -d "$folder" ]; do folder=$(dirname -- "$folder"); done
+for of in -k -i; do df -P $of -- "$folder" | tail -n 1; done
+probe=$(mktemp -- "$folder/.probe.XXXXXX" 2>&1) && rm -f -- "$probe" || echo "refused: $probe" """)
         for row in rows.splitlines():
             total, _, free, *_ = [*row.split()[1:], "", "", ""]
             if free == "0" != total:
                 return disk_full(self.profile.name)
+            if row.startswith("refused: "):
+                return CommandError(
+                    f"Nothing can be written on {self.profile.name}: {row.rpartition(': ')[2]}.",
+                    "Choose another working folder, or ask who runs the server.",
+                )
         return CommandError(f"A file on {self.profile.name} can't be used: {error.reason}.")
 
     def _drop(self, connection: asyncssh.SSHClientConnection) -> None:
@@ -310,7 +329,7 @@ def _with_marks(script: str, mark: str) -> bytes:
     The function is read whole before it runs, so no command can swallow its rest.
     """
     return os.fsencode(
-        f"{_FOR_LOGIN}unalias -a; unset -f echo\n"
+        f"{_FOR_LOGIN}{_PLAIN_BASH}"
         f"main() {{\n{script}\n}}\n"
         "trap - DEBUG ERR EXIT RETURN\n"
         f"echo {mark}-begin\n"

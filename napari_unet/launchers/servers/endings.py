@@ -11,6 +11,7 @@ from training.runs.event_log import failed_event
 from training.runs.events import Ended, Failed
 
 SHOWN_LINES = 20
+_FACTS = 4  # lines before those of the log
 
 
 def ending_event(
@@ -29,8 +30,10 @@ def ending_event(
     has_begun : bool
         Whether the training has told that it began; a job may be cancelled before.
     """
+    values = _values(facts)
+    seconds = float(values["time"]) if values.get("time", "").isdecimal() else time.time()
     if job is not None and job.is_cancelled and not has_begun:
-        return {"kind": "stopped", "time": time.time(), "step": 0, "seconds": 0.0}
+        return {"kind": "stopped", "time": seconds, "step": 0, "seconds": 0.0}
     last = "\n".join(_log(facts).splitlines()[-SHOWN_LINES:])
     error = job and job.explain_end(server)
     if error is None and not has_begun and not last:
@@ -39,11 +42,11 @@ def ending_event(
             "Resume the run: it begins.",
         )
     error = error or _explain(facts, server, is_queued=job is not None)
-    return failed_event(error, last)
+    return {**failed_event(error, last), "time": seconds}
 
 
 def _explain(facts: str, server: str, *, is_queued: bool) -> UserError:
-    values = dict(line.split(" ", 1) for line in facts.splitlines()[:3] if line.count(" ") == 1)
+    values = _values(facts)
     log = _log(facts)
     started_at, boot = values.get("started-at", ""), values.get("boot", "")
     if started_at and started_at != boot and not is_queued:  # a job's node is another machine
@@ -57,5 +60,10 @@ def _explain(facts: str, server: str, *, is_queued: bool) -> UserError:
     )
 
 
+def _values(facts: str) -> dict[str, str]:
+    lines = facts.splitlines()[:_FACTS]
+    return dict(line.split(" ", 1) for line in lines if line.count(" ") == 1)
+
+
 def _log(facts: str) -> str:
-    return "\n".join(facts.splitlines()[3:]).strip()
+    return "\n".join(facts.splitlines()[_FACTS:]).strip()

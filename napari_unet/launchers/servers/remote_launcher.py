@@ -221,9 +221,15 @@ class RemoteLauncher:
         wait_for(self._refresh(run))
 
     def fetch(self, run: RunDirectory) -> dict[str, str]:
-        """Fetch everything there is, wait for it, and return the files' SHA-256 by name."""
+        """Fetch everything there is, wait for it, and return the files' SHA-256 by name.
+
+        Raises
+        ------
+        UserError
+            If the run has no folder there: it never began, or somebody has deleted it.
+        """
         wait_for(self._refresh(run))
-        wait_for(self._mirror(run, read_record(run)).fetch_results())
+        wait_for(self._fetch(run))
         return read_record(run).hashes
 
     def count_device_logs(self, run: RunDirectory) -> int:
@@ -377,6 +383,21 @@ class RemoteLauncher:
         if record.is_running != is_running:
             update_record(run, is_running=is_running)
 
+    async def _fetch(self, run: RunDirectory) -> None:
+        record = read_record(run)
+        if not record.paths:
+            raise UserError(
+                f"The run {run.name} never began on {self.name}, so there is nothing to fetch.",
+                "Resume it, or start a new one.",
+            )
+        mirror = self._mirror(run, record)
+        if not await mirror.folder.exists():
+            raise UserError(
+                f"The run's folder {mirror.folder.path} is not on {self.name} any more.",
+                f"What was fetched of it before stays in {run.path}.",
+            )
+        await mirror.fetch_results()
+
     async def _is_alive(self, run: RunDirectory, record: RemoteRecord, mirror: Mirror) -> bool:
         """Whether processes of the run are alive on any of its servers; looked at now and then."""
         if record.profile.slurm:
@@ -431,8 +452,14 @@ class RemoteLauncher:
         queued = self._queued.get(run.path)
         job = ((queued and queued.job) or FORGOTTEN) if record.profile.slurm else None
         has_begun = state.started is not None
-        line = json.dumps(ending_event(facts, self.name, job, has_begun=has_begun))
-        await folder.server.run(scripts.append_line(folder.events, line))
+        event = ending_event(facts, self.name, job, has_begun=has_begun)
+        try:
+            await folder.server.run(scripts.append_line(folder.events, json.dumps(event)))
+        except CommandError as error:  # its disk is full, say
+            update_record(run, is_running=False)
+            if event["kind"] == "failed":
+                raise UserError(event["message"], event["remedy"]) from error
+            raise
         await mirror.copy_events()
 
     def _nodes_to_change(self, run: RunDirectory) -> Nodes:

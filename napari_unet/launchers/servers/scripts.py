@@ -60,7 +60,7 @@ def activation(profile: Profile, source: str) -> str:
     places, of_python = [shlex.quote(profile.cann)] if profile.cann else [], []
     if profile.device != "cpu" and not places:
         places = [f'"{folder}"/{place}' for folder in _ASCEND_FOLDERS for place in CANN_PLACES]
-        of_python = [f'"$CONDA_PREFIX"/Ascend/{place}' for place in CANN_PLACES]
+        of_python = [f'"${{CONDA_PREFIX:-}}"/Ascend/{place}' for place in CANN_PLACES]
     without_tifffile = shlex.quote(f"{source}/without-tifffile")
     python = python_of(profile)
     return f"""
@@ -120,7 +120,7 @@ def start(
     return f"""
 {activation(profile, source)}
 {CAN_DETACH}
-cd -- {_quote(run.path)} || return
+cd -- {_quote(run.path)} && : >>{run.log.name} || return
 export {RUN_MARK}={check_id(run_id)} {LAUNCH_KEY}={shlex.quote(key)}
 setsid nohup {python_of(profile)} {command} >>{run.log.name} 2>&1 &
 """
@@ -170,9 +170,13 @@ find_processes | wc -l"""
 
 
 def why_it_ended(run: RemotePaths) -> str:
-    """Print what may show why a run ended without reporting why: boot, free disk, last lines."""
+    """Print what may show why a run ended without reporting why: boot, free disk, last lines.
+
+    The server's time comes first: its events have it, whatever this machine's clock says.
+    """
     return f"""
 cd -- {_quote(run.path)} || return
+echo "time $(date +%s)"
 echo "boot $(cat /proc/sys/kernel/random/boot_id)"
 echo "started-at $(sed -n 's/.*"boot_id": "\\([^"]*\\)".*/\\1/p' {run.launch.name} 2>/dev/null)"
 echo "free $(df -P -k . | tail -n 1 | awk '{{print $4}}')"

@@ -17,6 +17,7 @@ from napari_unet.launchers.servers.event_loop import wait_for
 from napari_unet.launchers.servers.profile.profile import Profile
 from napari_unet.launchers.servers.remote_files import CommandError
 from napari_unet.launchers.servers.store import Store
+from napari_unet.text import as_argument
 from training.data_pairs import DataPair, read_pairs
 from training.errors import UserError
 from training.files.untrusted_files import parse_json
@@ -146,7 +147,7 @@ async def _ask(store: Store, request: Mapping[str, Any]) -> Any:
         printed = (await server.run(script, DESCRIBE_SECONDS)).rstrip().rpartition("\n")[2]
     except CommandError as error:
         name = server.profile.name
-        remedy = f"Test that server: napari-unet servers test {shlex.quote(name)}."
+        remedy = f"Test that server: napari-unet servers test {as_argument(name)}."
         raise CommandError(error.problem, error.remedy or remedy) from error
     try:
         answer = parse_json(printed)

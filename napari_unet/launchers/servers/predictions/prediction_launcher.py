@@ -47,6 +47,7 @@ from napari_unet.launchers.servers.record import (
 from napari_unet.launchers.servers.remote_launcher import RemoteLauncher
 from napari_unet.launchers.servers.store import Store
 from napari_unet.launchers.servers.working_folder import RunFolder
+from napari_unet.text import as_argument
 from training.config import STARTER, TrainingConfig, parse_numbers
 from training.dataset.found_meanings import FoundMeaning
 from training.errors import UserError
@@ -151,7 +152,7 @@ class PredictionLauncher(RemoteLauncher):
             progress = f", {state.progress} slices" if state.total else ""
             raise UserError(
                 f"The prediction {run.name} is {state.status}{progress}, so it has no results.",
-                state.problem or f"Wait for its end: napari-unet follow {run.name}.",
+                state.problem or f"Wait for its end: napari-unet follow {as_argument(run.name)}.",
             )
         wait_for(self._fetch_results(run))
         return read_record(run).hashes

@@ -43,7 +43,7 @@ def start(
     return f"""
 {activation(profile, source)}
 {CAN_DETACH}
-cd -- {shlex.quote(str(run.path))} || return
+cd -- {shlex.quote(str(run.path))} && : >>{log_path(run).name} || return
 rm -f -- {_ending(run)}
 export {RUN_MARK}={check_id(run_id)}
 setsid nohup {_noting(profile, run, arguments)} >/dev/null 2>&1 &

@@ -155,14 +155,14 @@ def test_a_python_without_packages_is_told_what_to_install(sshd: Sshd, tmp_path:
     ],
 )
 def test_a_silent_end_is_explained(facts: str, sentence: str) -> None:
-    event = ending_event(facts, "lab")
+    event = ending_event(f"time 9\n{facts}", "lab")
     assert event["kind"] == "failed"
     assert sentence in event["message"]
     assert event["remedy"]
 
 
 def test_a_run_of_which_nothing_is_known_did_not_begin() -> None:
-    event = ending_event("boot a\nstarted-at \nfree 9\n", "lab", has_begun=False)
+    event = ending_event("time 9\nboot a\nstarted-at \nfree 9\n", "lab", has_begun=False)
     assert event["kind"] == "failed" and "The run did not begin on lab." in event["message"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import shlex
 import signal
 import subprocess
 import sys
@@ -67,6 +68,10 @@ def test_servers_are_added_listed_and_removed(home: Path, folder: Path) -> None:
     add = ("servers", "add", "lab", "--host=10.0.0.9", "--devices=16", "--node=10.0.0.10")
     assert "as the others see it" in type_in(folder, *add).stderr
     assert type_in(folder, *add, "--master-addr=10.0.0.9").returncode == 0
+    for name, typed in (("our lab", "'our lab'"), ("-lab", "-- -lab")):
+        added = type_in(folder, "servers", "add", "--host=10.0.0.8", "--", name)
+        assert added.stdout.endswith(f" Test it: napari-unet servers test {typed}\n")
+        assert type_in(folder, "servers", "remove", "--", name).returncode == 0
     for name in ("x", "a:b", "a/b"):
         refused = type_in(folder, "servers", "add", name, "--host=10.0.0.9")
         assert refused.returncode == 2 and "its files are NAME:/PATH" in refused.stderr
@@ -126,7 +131,9 @@ def test_a_remote_run_from_start_to_fetch(sshd: Sshd, folder: Path, tmp_path: Pa
         next(line for line in lines if "The run is it's mine, on lab" in line)
         next(line for line in lines if line.startswith("Training from step "))
         train.send_signal(signal.SIGINT)
-        assert "The run goes on" in lines.read()
+        goes_on = lines.read()
+    quoted = shlex.quote("it's mine")  # so that the commands can be copied
+    assert f"napari-unet follow {quoted}; end it: napari-unet stop {quoted}" in goes_on
     assert train.wait() == 0
     [known] = read_meanings(sshd.work / "runs" / "it's mine" / "labels.json")
     assert known.meaning.length == 10  # the server need not count the labels again

@@ -396,6 +396,22 @@ def test_a_run_that_dies_without_a_word_is_reported_as_failed(
     assert_complete(run, sshd, 30)
 
 
+def test_a_run_ends_by_its_server_s_clock(
+    launcher: RemoteLauncher, sshd: Sshd, data: Path, tmp_path: Path
+) -> None:
+    """The times of its events are subtracted from each other."""
+    date = tmp_path / "a clock of its own" / "date"
+    date.parent.mkdir()
+    date.write_text("#!/bin/sh\necho 12345\n")
+    date.chmod(0o755)
+    (sshd.login / ".bash_profile").write_text(f"PATH='{date.parent}':$PATH\n")
+    sshd.work.with_name("die-at").write_text("2")
+    run = launcher.start(quick_config(data, 30), "first")
+    follow_to_end(RunFollower(run, launcher))
+    last = json.loads(run.events.read_text().splitlines()[-1])
+    assert (last["kind"], last["time"]) == ("failed", 12345)
+
+
 def test_a_server_that_was_rebooted_says_so(
     launcher: RemoteLauncher, sshd: Sshd, data: Path
 ) -> None:
@@ -629,3 +645,78 @@ def test_a_full_disk_is_reported(
         with pytest.raises(UserError, match="The disk of loopback is full"):
             launcher.start(quick_config(data, 1), "first")
         assert list((tmp_path / "copies").iterdir()) == []
+
+
+def test_a_full_disk_is_reported_where_the_working_folder_is_not_made_yet(
+    sshd: Sshd, launcher: RemoteLauncher, data: Path
+) -> None:
+    with small_disk(sshd.work, "size=64k"):
+        (sshd.work / "all").write_bytes(bytes(64 * 2**10))
+        launcher.profile = sshd.profile(folder=str(sshd.work / "new" / "folder"))
+        save_profile(launcher.profile)
+        with pytest.raises(UserError, match="The disk of loopback is full"):
+            launcher.start(quick_config(data, 1), "first")
+
+
+def make_read_only(folder: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+
+
+def test_a_disk_that_can_only_be_read_is_reported(
+    sshd: Sshd, launcher: RemoteLauncher, data: Path, tmp_path: Path
+) -> None:
+    with small_disk(sshd.work, "size=1m"):
+        make_read_only(sshd.work)
+        with pytest.raises(UserError, match="written on loopback: Read-only file system"):
+            launcher.start(quick_config(data, 1), "first")
+        assert list((tmp_path / "copies").iterdir()) == []
+
+
+def test_a_run_does_not_go_on_where_its_log_can_not_be_written(
+    sshd: Sshd, launcher: RemoteLauncher, data: Path
+) -> None:
+    with small_disk(sshd.work, "size=20m"):
+        sshd.work.with_name("die-at").write_text("2")
+        run = launcher.start(quick_config(data, 3), "first")
+        follow_to_end(RunFollower(run, launcher))
+        make_read_only(sshd.work)
+        with pytest.raises(UserError, match="Read-only file system"):
+            launcher.resume(run)
+        assert not read_record(run).is_running
+        with pytest.raises(UserError, match="written on loopback: Read-only file system"):
+            launcher.cancel(run, delete=True)
+        assert run.config.exists()
+
+
+def test_why_a_run_ended_is_told_where_it_can_not_be_noted(
+    sshd: Sshd, launcher: RemoteLauncher, data: Path
+) -> None:
+    with small_disk(sshd.work, "size=20m"):
+        sshd.work.with_name("die-at").write_text("5")
+        run = launcher.start(quick_config(data, 10), "first")
+        while processes_on(sshd, launcher, run):
+            pass
+        sshd.work.with_name("die-at").unlink()
+        make_read_only(sshd.work)
+        with pytest.raises(UserError, match="The run's processes on loopback were killed"):
+            launcher.refresh(run)
+        assert not read_record(run).is_running
+        subprocess.run(["mount", "-o", "remount,rw", sshd.work], check=True)
+        launcher.resume(run)
+        follower = RunFollower(run, launcher)
+        follow_to_end(follower)
+        assert follower.status == "finished"
+
+
+def test_a_run_without_a_folder_there_is_not_said_to_be_fetched(
+    sshd: Sshd, launcher: RemoteLauncher, data: Path
+) -> None:
+    run = launcher.start(quick_config(data, 10), "first")
+    follow_to_end(RunFollower(run, launcher))
+    shutil.rmtree(sshd.work / "runs" / "first")
+    with pytest.raises(UserError, match=r"runs/first is not on loopback any more\. What was"):
+        launcher.fetch(run)
+    assert run.best.exists()
+    update_record(run, paths=())  # as where this machine went down while it sent the data
+    with pytest.raises(UserError, match="The run first never began on loopback"):
+        launcher.fetch(run)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -16,7 +18,7 @@ import asyncssh
 import pytest
 
 from napari_unet.launchers.launcher import ignore_progress
-from napari_unet.launchers.servers import opening
+from napari_unet.launchers.servers import opening, scripts
 from napari_unet.launchers.servers.connection import Server
 from napari_unet.launchers.servers.event_loop import wait_for
 from napari_unet.launchers.servers.host_keys import ChangedHostKeyError, UnknownHostKeyError
@@ -25,10 +27,13 @@ from napari_unet.launchers.servers.profile.profile import Profile
 from napari_unet.launchers.servers.remote_files import CommandError
 from napari_unet.launchers.servers.store import Store
 from tests.napari_unet.launchers.servers.loopback.hostile_server import HostileServer
+from tests.napari_unet.launchers.servers.loopback.quick_server import install_quick_python
 from tests.napari_unet.launchers.servers.loopback.sshd import Sshd
+from training.devices.run_processes import RUN_MARK
 from training.errors import UserError
 
 MIB = 2**20
+SFTP_SERVER = shutil.which("sftp-server", path="/usr/lib/openssh:/usr/libexec/openssh:/usr/lib/ssh")
 
 
 def talk(caller: socket.socket, piece: bytes) -> None:
@@ -208,6 +213,79 @@ def test_whatever_a_login_does_the_result_is_right(sshd: Sshd, profile: str) -> 
     assert wait_for(asyncio.wait_for(server.run("printf 'a b'", timeout=10), 30)) == "a b"
 
 
+# What a login may leave behind in bash: its options, how it splits words, commands of its own.
+LEFT_BY_LOGINS = [
+    "set -f",
+    "set -k",
+    "set -eu -o pipefail",
+    "shopt -s failglob",
+    "GLOBIGNORE='*'",
+    "IFS=:",
+    "grep() { :; }",
+    "kill() { :; }",
+    "wc() { :; }",
+]
+
+
+@pytest.mark.parametrize("left", LEFT_BY_LOGINS)
+def test_a_run_is_found_and_ended_whatever_a_login_leaves(sshd: Sshd, left: str) -> None:
+    """A run that isn't found counts as ended, while it trains on."""
+    (sshd.login / ".bash_profile").write_text(left + "\n")
+    server, run_id = Server(sshd.profile()), secrets.token_hex(16)
+    process = subprocess.Popen(["sleep", "600"], env={**os.environ, RUN_MARK: run_id})
+    try:
+        assert wait_for(server.count(scripts.are_running(run_id))) == 1
+        assert wait_for(server.count(scripts.kill(run_id))) == 0
+        assert process.wait(10) == -signal.SIGKILL
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("left", ["set -u", 'cd() { builtin cd "$@" && ls; }', "find() { :; }"])
+def test_the_source_is_sent_and_python_found_whatever_a_login_leaves(
+    sshd: Sshd, tmp_path: Path, left: str
+) -> None:
+    (sshd.login / ".bash_profile").write_text(left + "\n")
+    profile = sshd.profile(activate=install_quick_python(tmp_path / "python"), device="auto")
+    server = Server(profile)
+
+    async def find_python() -> str:
+        store = await Store.open(server, ignore_progress)
+        await store.put_source()
+        return await server.run(
+            scripts.activation(profile, await store.put_source()) + "echo $python"
+        )
+
+    assert wait_for(find_python()).strip() == str(tmp_path / "python" / "python")
+
+
+# The login shells of accounts, and what their own files may set.
+SHELLS = {
+    "fish": (".config/fish/config.fish", "alias rm 'rm -i'\nfunction python; echo no; end"),
+    "tcsh": (".cshrc", "set noclobber noglob\nalias rm 'rm -i'\nalias python 'echo no'"),
+    "zsh": (".zshenv", "setopt noclobber nounset\nalias -g python=no\nalias rm='rm -i'"),
+}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_whatever_the_shell_of_an_account_bash_works(sshd: Sshd, shell: str) -> None:
+    program = shutil.which(shell)
+    if program is None or SFTP_SERVER is None:
+        pytest.skip(f"{shell} or sftp-server is not installed: apt-get install {shell}")
+    name, text = SHELLS[shell]
+    (sshd.login / name).parent.mkdir(parents=True, exist_ok=True)
+    (sshd.login / name).write_text(f'{text}\ntouch "$HOME/greeted"\n')
+    sshd.configure(f"Subsystem sftp {SFTP_SERVER}")
+    sshd.configure(f'ForceCommand exec {program} -c "$SSH_ORIGINAL_COMMAND"')
+    server = Server(sshd.profile())
+    folder = wait_for(Store.open(server, ignore_progress)).folder
+    written = scripts.append_line(folder.path / "it's $HOME", "a $line")
+    assert wait_for(server.run(written)) == ""
+    assert (sshd.work / "it's $HOME").read_text() == "a $line\n"
+    assert (sshd.login / "greeted").exists()  # the shell has read its file
+
+
 def test_a_command_that_never_answers_is_given_up(sshd: Sshd) -> None:
     server = Server(sshd.profile())
     with pytest.raises(ConnectionLostError, match="did not answer in time"):
@@ -220,9 +298,6 @@ def test_a_login_that_leaves_nothing_for_bash_is_a_sentence(sshd: Sshd, profile:
     (sshd.login / ".bash_profile").write_text(profile + "\n")
     with pytest.raises(UserError, match="its login scripts read what is meant for bash, or end it"):
         wait_for(asyncio.wait_for(Server(sshd.profile()).run("true", timeout=10), 30))
-
-
-SFTP_SERVER = shutil.which("sftp-server", path="/usr/lib/openssh:/usr/libexec/openssh:/usr/lib/ssh")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -184,6 +185,20 @@ def test_a_killed_prediction_is_resumed_by_its_name(
     assert "Give no other option" in type_in("predict", "--resume", name, "--tta").errors
     trained = type_in("train", "--resume", f"runs/{name}").errors
     assert f"napari-unet predict --resume {name}" in trained
+
+
+def test_a_prediction_does_not_go_on_where_its_log_can_not_be_written(
+    sshd: Sshd, folder: Path, type_in: TypeIn
+) -> None:
+    with small_disk(sshd.work, "size=20m"):
+        deadly = sshd.work.with_name("die-at-slice")
+        deadly.write_text("4")
+        predict = ("predict", "starter", "stack.tif", "--remote=lab", "-o", "mask.tif")
+        assert type_in(*predict).code == 1
+        deadly.unlink()
+        subprocess.run(["mount", "-o", "remount,ro", sshd.work], check=True)
+        refused = type_in("predict", "--resume", name_there(sshd))
+        assert refused.code == 2 and "predict.log: Read-only file system" in refused.errors
 
 
 def test_a_prediction_whose_files_are_gone_or_damaged_is_resumed_once_they_are_back(

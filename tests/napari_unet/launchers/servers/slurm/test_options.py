@@ -130,8 +130,8 @@ def test_answers_of_a_queue_are_read_within_bounds() -> None:
 def test_an_end_by_the_queue_is_explained(state: str, sentence: str) -> None:
     """The node's boot is not that of the login node, whatever both are."""
     job = parse_jobs(f"napari-unet-a|7|{state}|None|n1")["a"]
-    event = ending_event("boot a\nstarted-at b\nfree 9\nstep: 3", "lab", job)
+    event = ending_event("time 9\nboot a\nstarted-at b\nfree 9\nstep: 3", "lab", job)
     assert event["kind"] == "failed"
     assert sentence in event["message"]
-    before = ending_event("boot a\n", "lab", job, has_begun=False)
+    before = ending_event("time 9\nboot a\n", "lab", job, has_begun=False)
     assert (before["kind"] == "stopped") == (state == "CANCELLED")
