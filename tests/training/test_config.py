@@ -63,9 +63,10 @@ def test_a_file_holds_every_option_and_the_version() -> None:
     [
         ({"cross_valid_ind": 5}, "cross_valid_ind is 5, but must be at least 0 and at most 4."),
         ({"epochs": 0}, "epochs is 0, but must be at least 1."),
-        ({"epochs": 2.5}, "epochs is 2.5, but must be of type int."),
-        ({"lr": float("nan")}, "lr is nan, but must be of type float."),
-        ({"lr": True}, "lr is True, but must be of type float."),
+        ({"epochs": 2.5}, "epochs is 2.5, but must be a whole number of at most 2147483647."),
+        ({"lr": float("nan")}, "lr is nan, but must be a number of at most 1e+300."),
+        ({"lr": float("inf")}, "lr is inf, but must be a number of at most 1e+300."),
+        ({"lr": True}, "lr is True, but must be a number of at most 1e+300."),
         ({"device": "gpu"}, "The device 'gpu' is unknown. Use auto, cpu, ascend or ascend:ID."),
         ({"weights": ""}, "weights is empty. Give starter, none, a run or a file."),
         ({"learning_rate": 1.0}, "Unknown option: learning_rate."),

@@ -120,8 +120,6 @@ class CorrectDock(Dock):
     def _on_layers_changed(self, event: Any = None) -> None:
         """The image and the probability of the mask may have come or gone."""
         layer: Any = self._mask.layer
-        if layer is None:
-            self._tools.show_missing()
         image = image_under(self._viewer, layer) if layer is not None else None
         probability = probability_of(self._viewer, layer) if layer is not None else None
         self._tools.follow(image, probability)
