@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Image, Labels
-from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
 from napari_unet.labelling.correction import Pixels, Point, darkest_path, snap, widen
 from napari_unet.layers.slices import full_resolution
 from napari_unet.widgets.common.latest_work import LatestWork
+from napari_unet.widgets.painting.pixel_setting import set_labels
 from training.errors import UserError
 from training.stacks.stack_axes import as_stack
 
@@ -119,8 +119,12 @@ class GapTool(CanvasTool):
         return None
 
     def _on_traced(self, found: list[tuple[_Gap, Pixels]]) -> None:
-        for gap, pixels in found:
-            set_pixels(gap.layer, gap.index, pixels, 1)
+        try:
+            for gap, pixels in found:
+                set_pixels(gap.layer, gap.index, pixels, 1)
+        except UserError as error:
+            self.failed.emit(error)
+            return
         if self._start is None:
             self.said.emit("Closed. Ctrl-Z undoes it; click one end of the next gap.")
 
@@ -166,12 +170,15 @@ class SnapBrush(CanvasTool):
         self.level = 0.5
 
     def _on_drag(self, layer: Labels, event: Any) -> Drag:
-        with layer.block_history():  # the whole stroke is one step
-            last = self._dab(layer, event.position, None)
-            yield
-            while event.type == "mouse_move":
-                last = self._dab(layer, event.position, last)
+        try:
+            with layer.block_history():  # the whole stroke is one step
+                last = self._dab(layer, event.position, None)
                 yield
+                while event.type == "mouse_move":
+                    last = self._dab(layer, event.position, last)
+                    yield
+        except UserError as error:
+            self.failed.emit(error)
 
     def _dab(self, layer: Labels, position: Any, last: Point | None) -> Point | None:
         from skimage.draw import line
@@ -194,21 +201,6 @@ def set_pixels(layer: Labels, index: int, pixels: Pixels, label: int) -> None:
     rows, columns = pixels
     places = (*(np.zeros_like(rows),) * (layer.ndim - 3), np.full(len(rows), index), rows, columns)
     set_labels(layer, places[-layer.ndim :], label)
-
-
-def set_labels(layer: Labels, indices: tuple[NDArray[Any], ...], values: Any) -> None:
-    """Set pixels as one step of napari's history; a hidden layer is shown first.
-
-    Parameters
-    ----------
-    layer : Labels
-    indices : tuple of arrays (N,) of int
-        The pixels' indices along each axis.
-    values : int or array (N,) of int
-        What the pixels become.
-    """
-    layer.visible = True
-    layer.data_setitem(indices, values)
 
 
 def _pixel(layer: Labels, position: Any) -> tuple[int, Point] | None:

@@ -18,8 +18,8 @@ from napari_unet.widgets.common.background import run_in_thread
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.edit_watch import EditWatch
 from napari_unet.widgets.common.latest_work import LatestWork
-from napari_unet.widgets.correct.canvas_tools import set_labels
 from napari_unet.widgets.correct.specks_view import SpecksView
+from napari_unet.widgets.painting.pixel_setting import set_labels
 from training.errors import UserError
 from training.stacks.stack_axes import as_stack
 
@@ -120,7 +120,10 @@ class SpeckRemoval(QObject):
             return
         parts = zip(*self._specks.values(), strict=True)
         indices = tuple(np.concatenate([np.empty(0, np.intp), *part]) for part in parts)
-        set_labels(layer, indices, 0)
+        try:
+            set_labels(layer, indices, 0)
+        except UserError as error:
+            self.failed.emit(error)
         self._view.show_removing(False)
 
     def _on_failed(self, error: Exception) -> None:

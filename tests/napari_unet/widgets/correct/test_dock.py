@@ -328,6 +328,32 @@ def test_corrected_slices_are_read_in_a_thread_and_reading_can_be_cancelled(
     assert set(reads) == {3}
 
 
+@pytest.mark.parametrize("tool", ["Remove in all", "Close gap  (G)", "Snap to the prediction"])
+def test_what_a_mask_that_is_not_in_memory_does_not_take_is_told(
+    tool: str,
+    viewer: Viewer,
+    dock: CorrectDock,
+    mask: Labels,
+    button: Button,
+    drag: Drag,
+    qtbot: QtBot,
+) -> None:
+    before = mask.data.copy()
+    mask.data = da.from_array(mask.data, chunks=(1, *mask.data.shape[1:]))
+    if tool == "Snap to the prediction":
+        dock.findChild(QCheckBox).setChecked(True)
+        press(viewer, qtbot, Qt.Key.Key_A)
+        drag(mask, (36, 42), (44, 42))
+    else:
+        button(dock, tool).click()
+    if tool == "Close gap  (G)":
+        drag(mask, (33, 44), (33, 44))
+        drag(mask, (47, 44), (47, 44))
+    qtbot.waitUntil(lambda: "'mask' is not in memory" in text(dock))
+    np.testing.assert_array_equal(np.asarray(mask.data), before)
+    assert button(dock, "Remove in all").isEnabled()
+
+
 def test_next_region_goes_where_the_model_is_unsure(
     viewer: Viewer, dock: CorrectDock, qtbot: QtBot
 ) -> None:

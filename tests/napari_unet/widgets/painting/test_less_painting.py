@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import pytest
 import zarr
@@ -172,6 +173,16 @@ def test_what_is_drawn_around_is_filled_and_undone_in_one_step(
     assert not strokes.data.any()
     qtbot.keyClick(canvas, Qt.Key.Key_Return)
     assert strokes.data[4, 15, 45] == 2 and not strokes.data[4, 35, 15]
+
+
+def test_what_strokes_that_are_not_in_memory_do_not_take_is_told(
+    viewer: Viewer, dock: AnnotateDock, strokes: Labels, button: Button, qtbot: QtBot
+) -> None:
+    strokes.paint((2, 30, 30), 1)
+    strokes.data = da.from_array(strokes.data, chunks=(1, *strokes.data.shape[1:]))
+    viewer.dims.set_current_step(0, 3)
+    qtbot.mouseClick(button(dock, "Copy slice  (C)"), LEFT)
+    qtbot.waitUntil(lambda: "'tissue strokes' is not in memory" in said(dock))
 
 
 def test_what_a_view_does_not_allow_is_told_and_nothing_is_painted(
