@@ -23,6 +23,7 @@ from napari_unet.layers.plugin_layers import (
 )
 from napari_unet.widgets.correct import canvas_tools, region_tour, speck_removal
 from napari_unet.widgets.correct.dock import CorrectDock
+from napari_unet.widgets.correct.learn_on_view import LearnOnView
 from napari_unet.widgets.correct.specks_view import SpecksView
 
 PLUGIN = "napari-unet-mindspore"
@@ -257,6 +258,16 @@ def test_a_snapped_stroke_paints_only_the_predicted_membrane(
     np.testing.assert_array_equal(mask.data, before)
     dock.findChild(QCheckBox).setChecked(False)
     assert str(mask.mode) == "paint"
+
+
+def test_learning_on_from_nothing_is_refused_and_leaves_no_labels(
+    viewer: Viewer, dock: CorrectDock, button: Button, qtbot: QtBot
+) -> None:
+    qtbot.waitUntil(lambda: "Train a model first." in text(dock))
+    dock.findChild(LearnOnView).show_state("", can_begin=True)  # as with a model
+    qtbot.mouseClick(button(dock, "Keep training"), Qt.MouseButton.LeftButton)
+    assert "No slice of 'mask' is marked as correct." in text(dock)
+    assert not any(map(is_sparse_layer, viewer.layers))
 
 
 def test_corrected_slices_become_ground_truth(
