@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import html
+import re
 
 from training.console import format_duration, printable
+
+_LONG_WORD = re.compile(r"[^\s/-]{37,}")  # lines break after a slash or a hyphen
 
 
 def line(text: str) -> str:
     """Make a text printable in one line, for a name within a sentence or a table."""
     return printable(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def shorten_words(text: str) -> str:
+    """Leave out the middle of words that would make a dock wider than it is."""
+    return _LONG_WORD.sub(lambda word: f"{word[0][:22]}…{word[0][-12:]}", text)
 
 
 def as_html(text: str) -> str:
