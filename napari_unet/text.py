@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import html
+import re
 import shlex
 
 from training.console import format_duration, printable
+
+_LONG_WORD = re.compile(r"[^\s/-]{37,}")  # lines break after a slash or a hyphen
 
 
 def line(text: str) -> str:
@@ -16,6 +19,11 @@ def line(text: str) -> str:
 def as_argument(name: str) -> str:
     """Write a name as it is typed after a command and its options."""
     return f"-- {shlex.quote(name)}" if name.startswith("-") else shlex.quote(name)
+
+
+def shorten_words(text: str) -> str:
+    """Leave out the middle of words that would make a dock wider than it is."""
+    return _LONG_WORD.sub(lambda word: f"{word[0][:22]}…{word[0][-12:]}", text)
 
 
 def as_html(text: str) -> str:

@@ -12,6 +12,12 @@ from typing import Any
 from training.errors import UserError
 
 LARGEST_INTEGER, LARGEST_FLOAT = 2**31 - 1, 1e300
+_KINDS = {
+    bool: "True or False",
+    int: f"a whole number of at most {LARGEST_INTEGER}",
+    float: f"a number of at most {LARGEST_FLOAT:g}",
+    str: "a text",
+}
 _TEXT = re.compile(r"[^\0\ud800-\udc7f\udd00-\udfff]*")  # what a file can be called
 
 
@@ -111,8 +117,7 @@ def _check_type(declared: Field[Any], value: Any) -> None:
     kind = str if isinstance(declared.default, str) else type(declared.default)
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     fits = is_number if kind is float else type(value) in (kind, type(declared.default))
-    if not fits or value != value:
-        raise UserError(f"{declared.name} is {value!r:.99}, but must be of type {kind.__name__}.")
-    largest = LARGEST_FLOAT if kind is float else LARGEST_INTEGER
-    if is_number and abs(value) > largest:
-        raise UserError(f"{declared.name} is {value!r:.99}, but must be at most {largest}.")
+    if is_number:
+        fits = fits and abs(value) <= (LARGEST_FLOAT if kind is float else LARGEST_INTEGER)
+    if not fits:
+        raise UserError(f"{declared.name} is {value!r:.99}, but must be {_KINDS[kind]}.")

@@ -306,6 +306,8 @@ def why_not_paintable(layer: Labels) -> str:
             f"'{layer.name}' has several resolutions, on which napari can't paint: open its full "
             "resolution as one layer."
         )
+    if isinstance(layer.data, np.ndarray) and not layer.data.flags.writeable:
+        return f"The pixels of '{layer.name}' can only be read: duplicate the layer to paint on it."
     return why_not_stack(layer)
 
 

@@ -233,6 +233,11 @@ class LayerData(OnePair):
 
     def _pair(self) -> StackPair:
         images, labels = self.images, self.labels
+        for stack in (images, labels):
+            shape = tuple(stack.data.shape)
+            if not is_stack(stack.data):
+                problem = f"'{stack.name}' has the shape {shape}."
+                raise UserError(problem, "Choose a layer that is one stack (Z, Y, X).")
         names = f"'{images.name}'", f"'{labels.name}'"
         return StackPair(images.data, labels.data, *names, tuple(images.data.shape))
 

@@ -6,13 +6,17 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_unet.layers.colors import ERROR_COLOR
-from napari_unet.widgets.common.messages import report
+from napari_unet.text import shorten_words
+from napari_unet.widgets.common.messages import plain_tooltip, report
 from training.console import printable
 from training.errors import UserError
 
 
 class MessageLine(QLabel):
-    """Stays until something else is said; takes no room while there is nothing to say."""
+    """Stays until something else is said; takes no room while there is nothing to say.
+
+    Words that no line has room for are shortened; its tooltip has them whole then.
+    """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -33,5 +37,7 @@ class MessageLine(QLabel):
 
     def _show(self, text: str, style: str) -> None:
         self.setStyleSheet(style)
-        self.setText(printable(text))
+        shown = printable(text)
+        self.setText(shorten_words(shown))
+        self.setToolTip(plain_tooltip(shown) if self.text() != shown else "")
         self.setVisible(bool(text))

@@ -5,18 +5,20 @@ Each is one step of napari's own undo history, for all pixels are set by ``Label
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from napari.layers import Image, Labels
-from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
 from napari_unet.labelling.correction import Pixels, Point, darkest_path, snap, widen
 from napari_unet.layers.slices import full_resolution
 from napari_unet.widgets.common.latest_work import LatestWork
+from napari_unet.widgets.painting.pixel_setting import set_labels
+from training.errors import UserError
 from training.stacks.stack_axes import as_stack
 
 Drag = Generator[None, None, None]
@@ -44,7 +46,7 @@ class CanvasTool(QObject):
         self._layer = layer
         layer.mouse_pan = False
         layer.cursor_size, layer.cursor = size, cursor
-        layer.mouse_drag_callbacks.append(self._on_drag)
+        layer.mouse_drag_callbacks.append(self._on_press)
         layer.events.mode.connect(self._on_mode_changed)
 
     def drop(self) -> None:
@@ -52,7 +54,7 @@ class CanvasTool(QObject):
         layer, self._layer = self._layer, None
         if layer is None:
             return
-        layer.mouse_drag_callbacks.remove(self._on_drag)
+        layer.mouse_drag_callbacks.remove(self._on_press)
         layer.events.mode.disconnect(self._on_mode_changed)
         if str(layer.mode) == "pan_zoom":
             layer.mouse_pan, layer.cursor = True, "standard"
@@ -61,7 +63,19 @@ class CanvasTool(QObject):
     def _on_mode_changed(self, event: Any) -> None:
         self.drop()
 
+    def _on_press(self, layer: Labels, event: Any) -> Drag | None:
+        """Use the tool where the canvas shows a slice along Z: elsewhere it would hit another."""
+        if event.button != 1:
+            return None
+        axes = len(event.position)
+        if tuple(event.dims_displayed) != (axes - 2, axes - 1):
+            problem = "The canvas does not show a slice along Z."
+            self.failed.emit(UserError(problem, "Change the view."))
+            return None
+        return self._on_drag(layer, event)
+
     def _on_drag(self, layer: Labels, event: Any) -> Drag | None:
+        """Begin where the left button was pressed."""
         raise NotImplementedError
 
 
@@ -80,7 +94,9 @@ class GapTool(CanvasTool):
         super().__init__(parent)
         self.image: Image | None = None
         self.width = 3
-        self._tracing = LatestWork(self, _trace, self._on_traced, self.failed.emit)
+        self._tracing = LatestWork(
+            self, _trace, self._on_traced, self.failed.emit, merge=operator.add, shows_outdated=True
+        )
         self._start: tuple[int, Point] | None = None
 
     def take(self, layer: Labels, cursor: str = "cross", size: int = 1) -> None:
@@ -90,7 +106,7 @@ class GapTool(CanvasTool):
 
     def _on_drag(self, layer: Labels, event: Any) -> Drag | None:
         place = _pixel(layer, event.position)
-        if place is None or self.image is None or event.button != 1:
+        if place is None or self.image is None:
             return None
         index, point = place
         if self._start is None or self._start[0] != index:
@@ -98,13 +114,19 @@ class GapTool(CanvasTool):
             self.said.emit("Click the other end.")
             return None
         ends, self._start = (self._start[1], point), None
-        self._tracing.request(_Gap(layer, full_resolution(self.image), index, ends, self.width))
+        gap = _Gap(layer, full_resolution(self.image), index, ends, self.width)
+        self._tracing.request([gap])
         return None
 
-    def _on_traced(self, found: tuple[_Gap, Pixels]) -> None:
-        gap, pixels = found
-        set_pixels(gap.layer, gap.index, pixels, 1)
-        self.said.emit("Closed. Ctrl-Z undoes it; click one end of the next gap.")
+    def _on_traced(self, found: list[tuple[_Gap, Pixels]]) -> None:
+        try:
+            for gap, pixels in found:
+                set_pixels(gap.layer, gap.index, pixels, 1)
+        except UserError as error:
+            self.failed.emit(error)
+            return
+        if self._start is None:
+            self.said.emit("Closed. Ctrl-Z undoes it; click one end of the next gap.")
 
 
 @dataclass(frozen=True)
@@ -118,10 +140,14 @@ class _Gap:
     width: int
 
 
-def _trace(gap: _Gap) -> tuple[_Gap, Pixels]:
-    """Find the pixels of the line; the slice may lie in a file."""
+def _trace(gaps: list[_Gap]) -> list[tuple[_Gap, Pixels]]:
+    """Find the pixels of the lines; the slices may lie in a file."""
+    return [(gap, _line(gap)) for gap in gaps]
+
+
+def _line(gap: _Gap) -> Pixels:
     page = np.asarray(as_stack(gap.image)[gap.index])
-    return gap, widen(darkest_path(page, *gap.ends), gap.width, (page.shape[0], page.shape[1]))
+    return widen(darkest_path(page, *gap.ends), gap.width, (page.shape[0], page.shape[1]))
 
 
 class SnapBrush(CanvasTool):
@@ -144,14 +170,15 @@ class SnapBrush(CanvasTool):
         self.level = 0.5
 
     def _on_drag(self, layer: Labels, event: Any) -> Drag:
-        if event.button != 1:
-            return
-        with layer.block_history():  # the whole stroke is one step
-            last = self._dab(layer, event.position, None)
-            yield
-            while event.type == "mouse_move":
-                last = self._dab(layer, event.position, last)
+        try:
+            with layer.block_history():  # the whole stroke is one step
+                last = self._dab(layer, event.position, None)
                 yield
+                while event.type == "mouse_move":
+                    last = self._dab(layer, event.position, last)
+                    yield
+        except UserError as error:
+            self.failed.emit(error)
 
     def _dab(self, layer: Labels, position: Any, last: Point | None) -> Point | None:
         from skimage.draw import line
@@ -174,21 +201,6 @@ def set_pixels(layer: Labels, index: int, pixels: Pixels, label: int) -> None:
     rows, columns = pixels
     places = (*(np.zeros_like(rows),) * (layer.ndim - 3), np.full(len(rows), index), rows, columns)
     set_labels(layer, places[-layer.ndim :], label)
-
-
-def set_labels(layer: Labels, indices: tuple[NDArray[Any], ...], values: Any) -> None:
-    """Set pixels as one step of napari's history; a hidden layer is shown first.
-
-    Parameters
-    ----------
-    layer : Labels
-    indices : tuple of arrays (N,) of int
-        The pixels' indices along each axis.
-    values : int or array (N,) of int
-        What the pixels become.
-    """
-    layer.visible = True
-    layer.data_setitem(indices, values)
 
 
 def _pixel(layer: Labels, position: Any) -> tuple[int, Point] | None:

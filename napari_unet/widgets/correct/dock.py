@@ -120,8 +120,6 @@ class CorrectDock(Dock):
     def _on_layers_changed(self, event: Any = None) -> None:
         """The image and the probability of the mask may have come or gone."""
         layer: Any = self._mask.layer
-        if layer is None:
-            self._tools.show_missing()
         image = image_under(self._viewer, layer) if layer is not None else None
         probability = probability_of(self._viewer, layer) if layer is not None else None
         self._tools.follow(image, probability)
@@ -198,6 +196,10 @@ class CorrectDock(Dock):
         if image_under(self._viewer, mask) is None:
             problem = f"The image that '{mask.name}' is of is not open."
             self._learn_view.show_failure(UserError(problem, "Open it first."))
+        elif not corrected_slices(mask) and labels_over(self._viewer, mask) is None:
+            problem = f"No slice of '{mask.name}' is marked as correct."
+            remedy = "Mark those that are, or paint a few labels in Annotate."
+            self._learn_view.show_failure(UserError(problem, remedy))
         else:
             self._make_truth(self._learn_on)
 

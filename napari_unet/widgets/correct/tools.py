@@ -46,8 +46,9 @@ class CorrectTools(QWidget):
         self._mask: Labels | None = None
         self._events = Connections(self)
         self._brushes = BrushButtons(BRUSHES)
-        self._hand = BrushHand(viewer, self._brushes)
         self._gap, self._snap = GapTool(self), SnapBrush(self)
+        self._hand = BrushHand(viewer, self._brushes, self._snapped_label)
+        self._said = ""  # by the tool that closes gaps
         self._snaps = QCheckBox("Snap to the prediction")
         self._close = QPushButton("Close gap  (G)")
         self._width = QSpinBox()
@@ -61,23 +62,21 @@ class CorrectTools(QWidget):
         self._events.clear()
         self._mask = mask
         self._hand.hold(mask)
-        for widget in (self._snaps, self._close, self._width):
-            widget.setEnabled(mask is not None)
-        self.show_missing()
         if mask is not None:
             self._events.bind_key(mask, "g", self._on_gap_key)
             for brush in BRUSHES:
                 self._events.bind_key(mask, brush.key, self._brush_key(brush))
 
-    def show_missing(self) -> None:
-        """Say why there is no mask, or nothing where there is one."""
-        missing = unpaintable_labels(self._viewer) or "Predict a mask first, or open one."
-        self._hint.setText("" if self._mask is not None else missing)
-
     def follow(self, image: Image | None, probability: Image | None) -> None:
         """Follow the darkness of this image, and agree with this probability."""
         self._gap.image, self._snap.probability = image, probability
+        for tool, needed in ((self._gap, image), (self._snap, probability)):
+            if needed is None:  # strokes of a tool in hand would do nothing
+                tool.drop()
         self._snaps.setEnabled(probability is not None)
+        for widget in (self._close, self._width):
+            widget.setEnabled(image is not None)
+        self._show_gap()
 
     def _lay_out(self) -> None:
         self._snaps.setToolTip(
@@ -109,9 +108,12 @@ class CorrectTools(QWidget):
         self._snaps.toggled.connect(self._on_snap_toggled)
         self._close.clicked.connect(self._on_gap_requested)
         self._width.valueChanged.connect(self._on_width_changed)
-        self._gap.said.connect(self._hint.setText)
-        self._gap.failed.connect(self.failed)
-        self._gap.dropped.connect(self._on_gap_dropped)
+        self._gap.said.connect(self._on_gap_said)
+        for tool in (self._gap, self._snap):
+            tool.failed.connect(self.failed)
+        self._gap.dropped.connect(self._show_gap)
+        self._snap.dropped.connect(self._hand.show)
+        Connections(self).add(self._viewer.layers.selection.events.active, self._show_gap)
 
     def _brush_key(self, brush: Brush) -> Any:
         def take_brush(_: object) -> None:
@@ -126,7 +128,10 @@ class CorrectTools(QWidget):
         if self._snaps.isChecked() and self._snap.probability is not None:
             self._snap.label = brush.label
             self._snap.take(mask, "circle", int(mask.brush_size))
-            self._brushes.show_brush(brush.label, int(mask.brush_size))
+            self._hand.show()
+
+    def _snapped_label(self) -> int | None:
+        return self._snap.label if self._snap.is_in_hand else None
 
     def _on_size_changed(self, size: int) -> None:
         if self._snap.is_in_hand and self._mask is not None:
@@ -147,11 +152,23 @@ class CorrectTools(QWidget):
         if is_wanted and self._gap.image is not None and self._mask is not None:
             self._viewer.layers.selection.active = self._mask
             self._gap.take(self._mask)
-        self._close.setChecked(self._gap.is_in_hand)
+        self._show_gap()
 
-    def _on_gap_dropped(self) -> None:
-        self._close.setChecked(False)
-        self._hint.setText("")
+    def _on_gap_said(self, text: str) -> None:
+        self._said = text
+        self._show_gap()
+
+    def _show_gap(self, event: Any = None) -> None:
+        """Show whether clicks close gaps, or why none can be closed."""
+        is_active = self._viewer.layers.selection.active == self._mask
+        is_in_use = self._gap.is_in_hand and is_active
+        self._close.setChecked(is_in_use)
+        self._hint.setText(self._said if is_in_use else self._missing())
+
+    def _missing(self) -> str:
+        if self._mask is None:
+            return unpaintable_labels(self._viewer) or "Predict a mask first, or open one."
+        return "" if self._gap.image is not None else "Open the mask's image to close gaps."
 
     def _on_width_changed(self, width: int) -> None:
         self._gap.width = width

@@ -1,4 +1,4 @@
-"""A freehand outline in napari's polygon mode: what is dragged around is filled on release."""
+"""Outlines in napari's polygon mode: drawn freehand, and filled on the slice that is shown."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Generator
 from typing import Any
 
 import numpy as np
+from napari import Viewer
 from napari.layers import Labels
+
+from napari_unet.layers.slices import slider_in_pixels
 
 LEAST = 3  # pixels of the screen: a mouse that moves less has clicked a corner
 
@@ -30,6 +33,22 @@ class DragCallback:
         """Call back no more."""
         if callback in self._callbacks:
             self._callbacks.remove(callback)
+
+
+def bring_outline(viewer: Viewer, layer: Any) -> None:
+    """Bring the corners of napari's polygon to the slice that is shown.
+
+    It draws them there wherever they were clicked, and would fill the slice of the first.
+    """
+    overlay = layer._overlays["polygon"]
+    shown = np.rint(slider_in_pixels(viewer, layer)).tolist()
+    displayed = [axis - viewer.dims.ndim for axis in viewer.dims.displayed]
+    for axis in displayed:
+        shown[axis] = None
+    overlay.points = [
+        [new if new is not None else old for old, new in zip(corner, shown, strict=True)]
+        for corner in overlay.points
+    ]
 
 
 def drag_outline(layer: Any, event: Any) -> Generator[None, None, None]:

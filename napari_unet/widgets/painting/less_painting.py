@@ -16,7 +16,7 @@ from napari_unet.layers.slices import displayed_slice
 from napari_unet.widgets.common.connections import Connections
 from napari_unet.widgets.common.latest_work import LatestWork
 from napari_unet.widgets.common.message_line import MessageLine
-from napari_unet.widgets.painting.lasso import DragCallback, drag_outline
+from napari_unet.widgets.painting.lasso import DragCallback, bring_outline, drag_outline
 from napari_unet.widgets.painting.pixel_setting import PixelSetting
 from training.errors import UserError
 
@@ -59,6 +59,9 @@ class LessPainting(QWidget):
         self._setting = PixelSetting(self)
         self._setting.done.connect(self._on_set)
         self._setting.failed.connect(self._on_failed)
+        connections = Connections(self)
+        connections.add(viewer.layers.selection.events.active, self._show_mode)
+        connections.add(viewer.dims.events.current_step, self._on_slider_moved)
         self._polygon = QPushButton(f"Polygon  ({POLYGON_KEY})")
         self._interpolate = QPushButton(f"Interpolate  ({INTERPOLATE_KEY})")
         self._copy = QPushButton(f"Copy slice  ({COPY_KEY})")
@@ -149,10 +152,16 @@ class LessPainting(QWidget):
         )
 
     def _show_mode(self, event: Any = None) -> None:
-        is_polygon = self._layer is not None and str(self._layer.mode) == "polygon"
+        active: Any = self._viewer.layers.selection.active
+        is_ours = active is not None and active == self._layer
+        is_polygon = is_ours and str(active.mode) == "polygon"
         if event is not None and self._polygon.isChecked() and not is_polygon:
             self._message.tell("")
         self._polygon.setChecked(is_polygon)
+
+    def _on_slider_moved(self, _: object) -> None:
+        if self._layer is not None and str(self._layer.mode) == "polygon":
+            bring_outline(self._viewer, self._layer)
 
     def _request(self, fill: Fill) -> None:
         layer = self._layer

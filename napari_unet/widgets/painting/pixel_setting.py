@@ -6,9 +6,12 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import dask.array as da
 from napari.layers import Labels
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
+
+from training.errors import UserError
 
 PIECE = 2**16  # pixels that napari sets in some milliseconds
 MOST = 0.02  # seconds at a time
@@ -56,8 +59,6 @@ class PixelSetting(QObject):
         only_free : bool
             Whether to pass over those that are not 0 by then.
         """
-        if not labels.visible:  # napari takes the tool out of hand even where nothing changes
-            labels.visible = True
         self._pieces = _set_in_pieces(labels, places, values, only_free)
         self._timer.start(0)
 
@@ -79,6 +80,7 @@ class PixelSetting(QObject):
 def _set_in_pieces(
     labels: Labels, places: tuple[NDArray[Any], ...], values: NDArray[Any], only_free: bool
 ) -> Iterator[None]:
+    _check_settable(labels)
     with labels.block_history():
         for start in range(0, len(values), PIECE):
             part = slice(start, start + PIECE)
@@ -86,5 +88,35 @@ def _set_in_pieces(
             if only_free:
                 is_free = labels.data[pixels] == 0
                 pixels, new = tuple(axis[is_free] for axis in pixels), new[is_free]
-            labels.data_setitem(pixels, new)
+            set_labels(labels, pixels, new)
             yield
+
+
+def set_labels(layer: Labels, indices: tuple[NDArray[Any], ...], values: Any) -> None:
+    """Set pixels as one step of napari's history; a hidden layer is shown first.
+
+    Parameters
+    ----------
+    layer : Labels
+    indices : tuple of arrays (N,) of int
+        The pixels' indices along each axis.
+    values : int or array (N,) of int
+        What the pixels become.
+
+    Raises
+    ------
+    UserError
+        If the layer is a dask array, which takes no pixels that lie apart.
+    """
+    _check_settable(layer)
+    if not layer.visible:  # napari takes the tool out of hand even where nothing changes
+        layer.visible = True
+    layer.data_setitem(indices, values)
+
+
+def _check_settable(layer: Labels) -> None:
+    if isinstance(layer.data, da.Array):
+        raise UserError(
+            f"'{layer.name}' is not in memory, and only a plain brush can change it.",
+            "Use the brush, or load the layer into memory.",
+        )

@@ -154,6 +154,7 @@ class NeuronsDock(Dock):
         self._chooser.chosen.connect(self._on_clicked)
         self._tool.drawn.connect(lambda strokes: self._on_drawn(strokes))
         self._tool.said.connect(self._hint.setText)
+        self._tool.failed.connect(self.report)
         self._tool.dropped.connect(self._show_state)
         self._mending.looking.connect(self._look.follow)
         self._mending.rested.connect(self._look.rest)

@@ -84,8 +84,6 @@ class StrokeTool(CanvasTool):
         remove_later(self._viewer, shapes)
 
     def _on_drag(self, layer: Labels, event: Any) -> Drag:
-        if event.button != 1:
-            return
         places = [_place(layer, event.position)]
         yield
         while event.type == "mouse_move":

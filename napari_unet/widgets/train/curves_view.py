@@ -18,7 +18,7 @@ from napari_unet.widgets.common.plots import (
     color,
 )
 
-_AXIS_WIDTH = 54
+_AXIS_WIDTH = 66
 
 
 class CurvesView(QWidget):
@@ -132,6 +132,7 @@ def _plot(label: str, tooltip: str) -> Any:
     plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
     plot.setMinimumHeight(110)
     plot.setMenuEnabled(False)
+    plot.hideButtons()  # they cover a label
     plot.setMouseEnabled(x=False, y=False)  # the wheel scrolls the dock
     plot.setLabel("left", label)
     plot.getAxis("left").setWidth(_AXIS_WIDTH)

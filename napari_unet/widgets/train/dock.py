@@ -280,7 +280,11 @@ class TrainDock(Dock):
         run = self._control.run
         if run is None:
             return
-        if progress.status == "interrupted":
+        if not run.path.is_dir():
+            self._shown = None
+            self._progress.forget(f"The folder of '{run.name}' is not there any more: {run.path}.")
+            self._show_buttons()
+        elif progress.status == "interrupted":
             self._banner.offer(interruption(run), "Resume", partial(self.resume, run))
         elif progress.status == "failed":
             self._buttons.message.tell_error(failure(run, progress.state))

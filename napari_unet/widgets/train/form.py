@@ -167,7 +167,7 @@ class TrainingForm(QWidget):
         for name, widget in self._widgets.items():
             try:
                 values[name] = widget.value
-            except (ValueError, SyntaxError):
+            except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
                 if name in _AUTOMATIC and widget.native.text().strip() in ("", _AUTO):
                     values[name] = _AUTOMATIC[name]
                     continue

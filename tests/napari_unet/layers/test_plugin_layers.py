@@ -90,6 +90,14 @@ def test_labels_of_several_resolutions_are_judged_but_not_painted_on() -> None:
     assert "'it' has several resolutions, on which napari can't paint" in why_not_paintable(layer)
 
 
+def test_labels_that_can_only_be_read_are_not_painted_on() -> None:
+    pixels = STACK.copy()
+    pixels.flags.writeable = False
+    layer = Labels(pixels, name="it")
+    assert is_mask(layer) and not is_paintable_mask(layer) and not are_new_labels(layer)
+    assert "The pixels of 'it' can only be read" in why_not_paintable(layer)
+
+
 def test_numbers_of_cells_are_told_from_masks() -> None:
     numbers = np.arange(60, dtype=np.int32).reshape(1, 6, 10).repeat(8, 1).repeat(8, 2)
     mask = (numbers % 7 == 0).astype(np.uint8)

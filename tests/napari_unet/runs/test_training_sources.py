@@ -157,6 +157,7 @@ def test_a_problem_names_the_layers_as_the_window_does(layers: LayerData) -> Non
     for labels, problem in (
         (np.full((6, 64, 64), 3), "All pixels of 'truth' are 3."),
         (layers.labels.data[:4], "'truth' has the shape (4, 64, 64), but 'sections' has"),
+        (np.stack([layers.labels.data] * 2), "'truth' has the shape (2, 6, 64, 64). Choose"),
     ):
         with pytest.raises(UserError, match=f"^{re.escape(problem)}"):
             LayerData(layers.images, LayerStack("truth", labels)).check(LabelConvention.MEMBRANE)

@@ -56,8 +56,9 @@ def test_a_button_gives_the_layer_its_brush(
 
 @pytest.mark.usefixtures("hand")
 def test_buttons_follow_what_is_changed_elsewhere(
-    buttons: BrushButtons, layer: Labels, button: Button
+    viewer: Viewer, buttons: BrushButtons, layer: Labels, button: Button
 ) -> None:
+    viewer.layers.selection.active = layer
     layer.mode, layer.selected_label, layer.brush_size = "paint", 1, 17
     assert button(buttons, MEMBRANE).isChecked()
     assert buttons.findChild(QSlider).value() == 17
@@ -65,6 +66,17 @@ def test_buttons_follow_what_is_changed_elsewhere(
     assert not button(buttons, MEMBRANE).isChecked()
     layer.mode = "pan_zoom"
     assert not button(buttons, ERASE).isChecked()
+
+
+@pytest.mark.usefixtures("hand")
+def test_no_brush_is_shown_while_the_canvas_paints_on_another_layer(
+    viewer: Viewer, buttons: BrushButtons, layer: Labels, button: Button
+) -> None:
+    button(buttons, MEMBRANE).click()
+    viewer.layers.selection.active = viewer.layers["tissue"]
+    assert not button(buttons, MEMBRANE).isChecked()
+    viewer.layers.selection.active = layer
+    assert button(buttons, MEMBRANE).isChecked()
 
 
 @pytest.mark.usefixtures("hand")

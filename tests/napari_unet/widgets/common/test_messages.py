@@ -6,6 +6,8 @@ from napari.utils.notifications import notification_manager
 from pytestqt.qtbot import QtBot
 from qtpy.QtWidgets import QLabel
 
+from napari_unet.widgets.common.dock import WIDTH
+from napari_unet.widgets.common.message_line import MessageLine
 from napari_unet.widgets.common.messages import (
     inform,
     plain_label,
@@ -48,3 +50,19 @@ def test_labels_and_tooltips_show_a_text_as_it_is(name: str, qtbot: QtBot, shown
     tooltip = QLabel(plain_tooltip(name))
     qtbot.addWidget(tooltip)
     assert shown(tooltip) == name
+
+
+@pytest.mark.parametrize("name", ["Stack_of_2024_aligned_" * 20, r"C:\\lab\\raw" * 20])
+def test_a_message_with_a_long_name_is_no_wider_than_a_dock(
+    name: str, qtbot: QtBot, shown: Shown
+) -> None:
+    message = MessageLine()
+    qtbot.addWidget(message)
+    message.tell_error(UserError(f"'{name}' is not there."))
+    assert message.minimumSizeHint().width() < WIDTH
+    assert name[:20] in message.text() and name[-8:] in message.text()
+    whole = QLabel(message.toolTip())
+    qtbot.addWidget(whole)
+    assert shown(whole) == f"'{name}' is not there."
+    message.tell("Done.")
+    assert message.toolTip() == ""

@@ -21,8 +21,9 @@ from napari_unet.layers.plugin_layers import (
     corrected_slices,
     is_sparse_layer,
 )
-from napari_unet.widgets.correct import region_tour, speck_removal
+from napari_unet.widgets.correct import canvas_tools, region_tour, speck_removal
 from napari_unet.widgets.correct.dock import CorrectDock
+from napari_unet.widgets.correct.learn_on_view import LearnOnView
 from napari_unet.widgets.correct.specks_view import SpecksView
 
 PLUGIN = "napari-unet-mindspore"
@@ -81,6 +82,86 @@ def test_two_clicks_close_a_gap_in_one_step(
     assert mask.mouse_pan
 
 
+def test_gaps_that_are_clicked_while_another_is_traced_are_closed_too(
+    viewer: Viewer,
+    dock: CorrectDock,
+    mask: Labels,
+    drag: Drag,
+    monkeypatch: pytest.MonkeyPatch,
+    qtbot: QtBot,
+) -> None:
+    let_go = Event()
+    find = canvas_tools.darkest_path
+
+    def find_slowly(*ends: Any) -> object:
+        assert let_go.wait(60)
+        return find(*ends)
+
+    monkeypatch.setattr(canvas_tools, "darkest_path", find_slowly)
+    press(viewer, qtbot, Qt.Key.Key_G)
+    ends = [((33, 44), (47, 44)), ((5, 8), (5, 12)), ((9, 8), (9, 12))]
+    mask.data[3, 5:10, 8:13] = 0
+    for start, end in ends:
+        drag(mask, start, start)
+        drag(mask, end, end)
+    drag(mask, (20, 20), (20, 20))
+    let_go.set()
+    qtbot.waitUntil(lambda: all(mask.data[3][place] for pair in ends for place in pair))
+    assert "Click the other end" in text(dock)  # of the next one, whose first end is clicked
+
+
+def test_a_tool_is_shown_in_hand_only_while_the_canvas_uses_it(
+    viewer: Viewer, dock: CorrectDock, mask: Labels, button: Button, qtbot: QtBot
+) -> None:
+    selection = viewer.layers.selection
+    press(viewer, qtbot, Qt.Key.Key_G)
+    gap, membrane = button(dock, "Close gap  (G)"), button(dock, "Membrane  (A)")
+    assert gap.isChecked() and "Click one end" in text(dock)
+    selection.active = viewer.layers["tissue"]
+    assert not gap.isChecked() and "Click one end" not in text(dock)
+    selection.active = mask
+    assert gap.isChecked() and "Click one end" in text(dock)
+    dock.findChild(QCheckBox).setChecked(True)
+    press(viewer, qtbot, Qt.Key.Key_A)
+    assert membrane.isChecked() and not gap.isChecked()
+    selection.active = viewer.layers["tissue"]
+    assert not membrane.isChecked()
+    selection.active = mask
+    assert membrane.isChecked()
+
+
+def test_a_tool_goes_with_the_layer_that_it_needs(
+    viewer: Viewer, dock: CorrectDock, mask: Labels, button: Button, qtbot: QtBot
+) -> None:
+    gap, membrane = button(dock, "Close gap  (G)"), button(dock, "Membrane  (A)")
+    dock.findChild(QCheckBox).setChecked(True)
+    press(viewer, qtbot, Qt.Key.Key_A)
+    viewer.layers.remove("probability")
+    viewer.layers.selection.active = mask
+    assert not membrane.isChecked() and mask.mouse_pan
+    press(viewer, qtbot, Qt.Key.Key_G)
+    assert gap.isChecked()
+    viewer.layers.remove("tissue")
+    viewer.layers.selection.active = mask
+    assert not gap.isChecked() and not gap.isEnabled()
+    assert "Open the mask's image to close gaps." in text(dock)
+
+
+def test_tools_that_work_on_slices_say_so_in_other_views(
+    viewer: Viewer, dock: CorrectDock, mask: Labels, drag: Drag, qtbot: QtBot
+) -> None:
+    before = mask.data.copy()
+    dock.findChild(QCheckBox).setChecked(True)
+    for key in (Qt.Key.Key_G, Qt.Key.Key_A):
+        viewer.dims.order = (0, 1, 2)
+        press(viewer, qtbot, key)
+        viewer.dims.order = (1, 0, 2)
+        dock.message.tell("")
+        drag(mask, (3, 20), (3, 50))
+        assert "does not show a slice along Z" in text(dock)
+    np.testing.assert_array_equal(mask.data, before)
+
+
 def test_specks_are_counted_and_removed_here_and_everywhere(
     dock: CorrectDock, mask: Labels, button: Button, qtbot: QtBot
 ) -> None:
@@ -95,6 +176,65 @@ def test_specks_are_counted_and_removed_here_and_everywhere(
     qtbot.waitUntil(lambda: not mask.data[4, 50:52, 5:7].any())
     assert not mask.data[3, 50:52, 5:7].any()
     mask.undo()
+    np.testing.assert_array_equal(mask.data, before)
+
+
+@pytest.fixture
+def slow_search(monkeypatch: pytest.MonkeyPatch) -> tuple[Event, Event]:
+    """Specks of slice 3 are found once one event is set; a search waits there for another."""
+    has_read, let_go = Event(), Event()
+    find = speck_removal.find_specks_of_stack
+
+    def find_slowly(stack: Any, size: int, slices: list[int]) -> object:
+        found = find(stack, size, slices)
+        if 3 in slices:
+            has_read.set()
+            assert let_go.wait(60)
+        return found
+
+    monkeypatch.setattr(speck_removal, "find_specks_of_stack", find_slowly)
+    return has_read, let_go
+
+
+def test_what_is_painted_while_specks_are_looked_for_stays(
+    viewer: Viewer,
+    dock: CorrectDock,
+    mask: Labels,
+    slow_search: tuple[Event, Event],
+    button: Button,
+    drag: Drag,
+    qtbot: QtBot,
+) -> None:
+    has_read, let_go = slow_search
+    button(dock, "Remove in all").click()
+    assert has_read.wait(60)
+    press(viewer, qtbot, Qt.Key.Key_A)
+    mask.brush_size = 3
+    drag(mask, (51, 6), (51, 44))  # joins the speck to a membrane
+    painted = mask.data.copy()
+    let_go.set()
+    qtbot.waitUntil(lambda: not mask.data[4, 50:52, 5:7].any())
+    np.testing.assert_array_equal(mask.data[3], painted[3])
+    assert button(dock, "Remove in all").isEnabled()
+    mask.undo()
+    np.testing.assert_array_equal(mask.data, painted)
+
+
+def test_specks_of_a_mask_that_was_removed_are_left(
+    viewer: Viewer,
+    dock: CorrectDock,
+    mask: Labels,
+    slow_search: tuple[Event, Event],
+    button: Button,
+    qtbot: QtBot,
+) -> None:
+    has_read, let_go = slow_search
+    before = mask.data.copy()
+    button(dock, "Remove in all").click()
+    assert has_read.wait(60)
+    viewer.layers.remove(mask)
+    let_go.set()
+    qtbot.waitUntil(lambda: "'mask' was removed" in text(dock))
     np.testing.assert_array_equal(mask.data, before)
 
 
@@ -118,6 +258,16 @@ def test_a_snapped_stroke_paints_only_the_predicted_membrane(
     np.testing.assert_array_equal(mask.data, before)
     dock.findChild(QCheckBox).setChecked(False)
     assert str(mask.mode) == "paint"
+
+
+def test_learning_on_from_nothing_is_refused_and_leaves_no_labels(
+    viewer: Viewer, dock: CorrectDock, button: Button, qtbot: QtBot
+) -> None:
+    qtbot.waitUntil(lambda: "Train a model first." in text(dock))
+    dock.findChild(LearnOnView).show_state("", can_begin=True)  # as with a model
+    qtbot.mouseClick(button(dock, "Keep training"), Qt.MouseButton.LeftButton)
+    assert "No slice of 'mask' is marked as correct." in text(dock)
+    assert not any(map(is_sparse_layer, viewer.layers))
 
 
 def test_corrected_slices_become_ground_truth(
@@ -187,6 +337,32 @@ def test_corrected_slices_are_read_in_a_thread_and_reading_can_be_cancelled(
     use.click()
     qtbot.waitUntil(lambda: "has 1 corrected slice now" in text(dock))
     assert set(reads) == {3}
+
+
+@pytest.mark.parametrize("tool", ["Remove in all", "Close gap  (G)", "Snap to the prediction"])
+def test_what_a_mask_that_is_not_in_memory_does_not_take_is_told(
+    tool: str,
+    viewer: Viewer,
+    dock: CorrectDock,
+    mask: Labels,
+    button: Button,
+    drag: Drag,
+    qtbot: QtBot,
+) -> None:
+    before = mask.data.copy()
+    mask.data = da.from_array(mask.data, chunks=(1, *mask.data.shape[1:]))
+    if tool == "Snap to the prediction":
+        dock.findChild(QCheckBox).setChecked(True)
+        press(viewer, qtbot, Qt.Key.Key_A)
+        drag(mask, (36, 42), (44, 42))
+    else:
+        button(dock, tool).click()
+    if tool == "Close gap  (G)":
+        drag(mask, (33, 44), (33, 44))
+        drag(mask, (47, 44), (47, 44))
+    qtbot.waitUntil(lambda: "'mask' is not in memory" in text(dock))
+    np.testing.assert_array_equal(np.asarray(mask.data), before)
+    assert button(dock, "Remove in all").isEnabled()
 
 
 def test_next_region_goes_where_the_model_is_unsure(

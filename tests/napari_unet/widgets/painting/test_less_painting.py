@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import pytest
 import zarr
@@ -129,6 +130,31 @@ def test_a_polygon_is_filled_and_undone_in_one_step(
     assert str(strokes.mode) == "paint" and not button(dock, "Polygon  (W)").isChecked()
 
 
+def test_a_polygon_is_filled_on_the_slice_where_it_is_seen(
+    viewer: Viewer, dock: AnnotateDock, strokes: Labels, button: Button, drag: Drag, qtbot: QtBot
+) -> None:
+    canvas = viewer.window._qt_viewer.canvas.native
+    qtbot.mouseClick(button(dock, "Polygon  (W)"), LEFT)
+    for index, corner in ((2, (10, 10)), (2, (10, 50)), (3, (40, 50)), (4, (40, 10))):
+        viewer.dims.set_current_step(0, index)
+        drag(strokes, corner, corner)
+    viewer.dims.set_current_step(0, 5)
+    qtbot.keyClick(canvas, Qt.Key.Key_Return)
+    assert (strokes.data[5, 12:39, 12:49] == 1).all()
+    assert not np.delete(strokes.data, 5, axis=0).any()
+
+
+def test_a_polygon_of_another_layer_is_not_shown_in_hand(
+    viewer: Viewer, dock: AnnotateDock, strokes: Labels, button: Button, qtbot: QtBot
+) -> None:
+    polygon = button(dock, "Polygon  (W)")
+    qtbot.mouseClick(polygon, LEFT)
+    viewer.layers.selection.active = viewer.layers["tissue"]
+    assert not polygon.isChecked()
+    viewer.layers.selection.active = strokes
+    assert polygon.isChecked()
+
+
 def test_what_is_drawn_around_is_filled_and_undone_in_one_step(
     viewer: Viewer, dock: AnnotateDock, strokes: Labels, drag: Drag, qtbot: QtBot
 ) -> None:
@@ -147,6 +173,16 @@ def test_what_is_drawn_around_is_filled_and_undone_in_one_step(
     assert not strokes.data.any()
     qtbot.keyClick(canvas, Qt.Key.Key_Return)
     assert strokes.data[4, 15, 45] == 2 and not strokes.data[4, 35, 15]
+
+
+def test_what_strokes_that_are_not_in_memory_do_not_take_is_told(
+    viewer: Viewer, dock: AnnotateDock, strokes: Labels, button: Button, qtbot: QtBot
+) -> None:
+    strokes.paint((2, 30, 30), 1)
+    strokes.data = da.from_array(strokes.data, chunks=(1, *strokes.data.shape[1:]))
+    viewer.dims.set_current_step(0, 3)
+    qtbot.mouseClick(button(dock, "Copy slice  (C)"), LEFT)
+    qtbot.waitUntil(lambda: "'tissue strokes' is not in memory" in said(dock))
 
 
 def test_what_a_view_does_not_allow_is_told_and_nothing_is_painted(

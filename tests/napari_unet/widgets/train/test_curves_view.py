@@ -55,6 +55,18 @@ def beginning(view: CurvesView) -> Any:
     return next(item for item in items if isinstance(item, pyqtgraph.InfiniteLine))
 
 
+def test_the_name_of_an_axis_has_room_beside_figures_of_three_decimals(
+    view: CurvesView, qtbot: QtBot
+) -> None:
+    view.resize(370, 400)
+    view.show()
+    view.show_curves(dataclasses.replace(CURVES, dice=np.array([0.7936, 0.7863])))
+    axis = plots(view)[1].getAxis("left")
+    qtbot.waitUntil(lambda: axis.picture is not None and axis.textWidth > 30)
+    name = axis.label.mapRectToParent(axis.label.boundingRect())
+    assert name.right() <= axis.width() - axis.textWidth - axis.style["tickTextOffset"][0] + 1
+
+
 def test_losses_and_figures_are_drawn_over_their_steps(view: CurvesView) -> None:
     view.show_curves(CURVES)
     drawn = {name: np.array(curve.getOriginalDataset()) for name, curve in curves(view).items()}

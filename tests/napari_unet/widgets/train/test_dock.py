@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -264,6 +265,20 @@ def test_a_refused_start_is_explained_beside_start_and_leaves_the_shown_run(
     assert message.isVisible() and tabs.currentIndex() == 0
     qtbot.waitUntil(button(dock, "Resume").isEnabled)  # again, once the start has been refused
     assert [summary.run.name for summary in list_runs(runs_folder)] == ["stopped"]
+
+
+def test_a_run_whose_folder_is_gone_is_not_called_interrupted(
+    open_dock: OpenDock, runs_folder: Path, qtbot: QtBot
+) -> None:
+    _, dock = open_dock()
+    run = RunDirectory(runs_folder / "gone")
+    run.create(preset_config("compact"))
+    report(run, "finished", step=1, seconds=2.0)
+    shutil.rmtree(run.path)
+    dock.follow(run)
+    wait_for_text(qtbot, dock, "is not there any more")
+    assert "newest checkpoint" not in visible_text(dock)
+    assert not button(dock, "Resume").isEnabled() and button(dock, "Start").isEnabled()
 
 
 def test_nothing_is_started_where_the_dock_knows_why_not(open_dock: OpenDock, qtbot: QtBot) -> None:

@@ -118,13 +118,14 @@ def test_a_training_starts_from_the_starter_none_or_what_is_opened(
     assert "Starter" not in [box.itemText(index) for index in range(box.count())]
 
 
-def test_a_number_that_isn_t_one_is_refused_by_its_title(qtbot: QtBot) -> None:
+@pytest.mark.parametrize("written", ["quick", "{[]}", "-" * 20_000 + "1"])
+def test_a_number_that_isn_t_one_is_refused_by_its_title(written: str, qtbot: QtBot) -> None:
     form = make_form(qtbot)
     title = next(label for label in form.findChildren(QLabel) if label.text() == "Learning rate")
     rows = title.parent().layout()
     row, _ = rows.getWidgetPosition(title)
     field = rows.itemAt(row, QFormLayout.ItemRole.FieldRole).widget()
-    field.setText("quick")
+    field.setText(written)
     with pytest.raises(UserError, match="Learning rate"):
         form.config()
 
