@@ -11,6 +11,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from itertools import islice
 from multiprocessing import resource_tracker
 from typing import Any, Protocol, TypeVar
 
@@ -22,6 +23,8 @@ _CONNECT_SECONDS = 20
 _LIVES = 3  # workers that die of a task, or of the one it was split from, until it is given up
 _DIED = f"{_LIVES} workers died of it, perhaps for lack of memory"
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+_REACHED = ("running", "connecting")
+_PAUSE = 0.1  # seconds between two looks at the scheduler
 _FORKS = sys.platform == "linux"  # macOS's own libraries don't bear it
 
 Task = TypeVar("Task")
@@ -119,11 +122,10 @@ class Workers:
             In the order in which they are done; the result is an exception where it failed: a
             :class:`UserError`, or a :class:`TaskError`.
         """
-        at_once = max(1, self.count)
         for left in reversed(range(_LIVES)):
             suspects: list[Task] = []
             # The last time each is alone, so that none is blamed for what another did.
-            for task, result in self._try(work, tasks, at_once if left else 1):
+            for task, result in self._try(work, tasks, is_alone=not left):
                 if left and isinstance(result, DeadlyError):
                     suspects += split(task)
                 else:
@@ -131,28 +133,48 @@ class Workers:
             tasks = suspects
 
     def _try(
-        self, work: Work[Task, Result], tasks: Iterable[Task], at_once: int
+        self, work: Work[Task, Result], tasks: Iterable[Task], is_alone: bool
     ) -> Iterator[tuple[Task, Result | Exception]]:
-        """Have tasks done, so many at once; a worker's death ends the try of what it had."""
+        """Have tasks done, each alone or by all; a worker's death ends the try of what it had."""
         waiting = iter(tasks)
         futures: dict[Any, Task] = {}
         done = self._distributed.as_completed()
 
         def submit() -> None:
-            for task in waiting:
+            # None waits at a worker: those of one that dies are all taken for what it died of.
+            try:
+                at_once = 1 if is_alone else max(1, self.count)  # workers come and go
+            except OSError as error:
+                raise _lost_scheduler() from error
+            for task in islice(waiting, max(0, at_once - len(futures))):
                 future = self._client.submit(_do, work, task, self._threads, pure=False)
                 futures[future] = task
                 done.add(future)
-                return
 
-        # None waits at a worker: those of one that dies are all taken for what it died of.
-        for _ in range(at_once):
-            submit()
-        for future in done:
+        submit()
+        for future in self._as_done(done):
             task, result = futures.pop(future), _result_of(future)
             future.release()
             yield task, result
             submit()
+
+    def _as_done(self, done: Any) -> Iterator[Any]:
+        """Give futures when they are done, as long as the scheduler is there."""
+        while not done.is_empty():
+            if not done.has_ready():
+                if self._client.status not in _REACHED:
+                    raise _lost_scheduler()
+                with done.thread_condition:
+                    done.thread_condition.wait(_PAUSE)
+                continue
+            yield next(done)
+
+
+def _lost_scheduler() -> UserError:
+    return UserError(
+        "The scheduler can't be reached any more: it has ended, or its machine.",
+        "See that it runs, then give the same command to go on.",
+    )
 
 
 class _Opened:
@@ -233,6 +255,11 @@ def _connected(distributed: Any, workers: int, scheduler: str) -> Iterator[Any]:
                 client = opened.enter_context(
                     distributed.Client(scheduler, timeout=_CONNECT_SECONDS)
                 )
+            except TypeError as error:
+                raise UserError(
+                    f"The scheduler {scheduler} asks for TLS, and dask knows no certificates here.",
+                    "Name them in its configuration: https://distributed.dask.org/en/stable/tls.html.",
+                ) from error
             except (OSError, ValueError, TimeoutError) as error:
                 raise UserError(
                     f"The scheduler {scheduler} can't be reached: {error}.",
@@ -259,6 +286,8 @@ def _connected(distributed: Any, workers: int, scheduler: str) -> Iterator[Any]:
                 client.register_plugin(_deaf(distributed))
             _offer_dashboard(cluster.scheduler)
         say(f"What the workers do: {client.dashboard_link}")
+        if not client.nthreads():
+            say("The cluster has no worker yet: the first one that comes begins.")
         yield client
 
 
