@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import shlex
+import shutil
 import sys
 from collections.abc import Sequence
 from datetime import datetime
