@@ -161,13 +161,13 @@ class Workers:
     def _as_done(self, done: Any) -> Iterator[Any]:
         """Give futures when they are done, as long as the scheduler is there."""
         while not done.is_empty():
-            if not done.has_ready():
-                if self._client.status not in _REACHED:
-                    raise _lost_scheduler()
-                with done.thread_condition:
+            with done.thread_condition:  # so that none is done between the look and the wait
+                if not done.has_ready():
                     done.thread_condition.wait(_PAUSE)
-                continue
-            yield next(done)
+            if done.has_ready():
+                yield next(done)
+            elif self._client.status not in _REACHED:
+                raise _lost_scheduler()
 
 
 def _lost_scheduler() -> UserError:
