@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import glob
+import os
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -299,6 +300,7 @@ class ZarrChunks:
         with report_errors(self.folder):
             lock.truncate(0)
             append_whole(lock, turn.encode())
+            os.fsync(lock.fileno())  # or another machine would not see it on a network disk
         return turn
 
     def _check_turn(self) -> None:
