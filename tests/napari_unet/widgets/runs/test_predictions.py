@@ -192,7 +192,7 @@ def test_a_killed_prediction_is_resumed(
     elsewhere = stack.rename(there / "stack")
     button(dock, "Resume").click()
     gone = f"lab no longer has {stack}, the stack of {run.name}, which stays as it was."
-    qtbot.waitUntil(lambda: gone in dock.message.text(), timeout=PATIENCE)
+    qtbot.waitUntil(lambda: gone in dock.message.toolTip(), timeout=PATIENCE)
     assert row(dock)[2:] == ["3/6", "interrupted"]
     elsewhere.rename(stack)
     button(dock, "Resume").click()
