@@ -133,7 +133,7 @@ class LabelMeaning(LabelReading):
             question = question.replace(asked, question_share(self.share, isbi))
         return LabelMeaning(
             convention=isbi,
-            cut=255 / 2,
+            cut=255 // 2,
             labelled=self.labelled,
             length=self.length,
             share=self.share,
