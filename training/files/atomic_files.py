@@ -273,7 +273,7 @@ def try_to_write(path: Path) -> None:
     """
     file, temporary = begin_beside(path)
     file.close()
-    temporary.unlink()
+    temporary.unlink(missing_ok=True)  # who writes there too has taken it for a leftover
 
 
 def _is_kept(file: IO[bytes], temporary: Path) -> bool:

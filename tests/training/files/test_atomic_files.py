@@ -14,6 +14,7 @@ from training.files.atomic_files import (
     UnwritableError,
     remove_leftovers,
     replacing,
+    try_to_write,
     write_atomically,
 )
 
@@ -225,3 +226,18 @@ def test_a_name_may_be_as_long_as_the_disk_allows(tmp_path: Path, name: str) -> 
 def test_a_name_that_is_too_long_is_not_a_full_disk(tmp_path: Path) -> None:
     with pytest.raises(UnwritableError, match=r"too long\. Choose a shorter name\.$"):
         write_atomically(tmp_path / ("n" * 256), b"")
+
+
+def test_a_try_to_write_bears_who_tidies_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlink = Path.unlink
+
+    def tidy_up_and_unlink(path: Path, missing_ok: bool = False) -> None:
+        monkeypatch.setattr(Path, "unlink", unlink)
+        remove_leftovers(tmp_path)
+        path.unlink(missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", tidy_up_and_unlink)
+    try_to_write(tmp_path / "a.h5")
+    assert Path.unlink is unlink and not list(tmp_path.iterdir())
