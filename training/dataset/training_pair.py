@@ -333,7 +333,8 @@ def _compare_stacks(
             )
         )
     if isinstance(images, SliceFiles) and isinstance(labels, SliceFiles):
-        told = images.mismatch(labels)
-        remedy = "Give the same slices of both, with the same numbers in their names."
-        problems += [UserError(told, remedy)] * bool(told)
+        mismatch = images.mismatch(labels)
+        if mismatch:
+            remedy = "Give the same slices of both, with the same numbers in their names."
+            problems.append(UserError(mismatch, remedy))
     return problems

@@ -92,7 +92,7 @@ def size_along(axes: Any, sizes: Any, units: Any) -> PixelSize | None:
     Returns
     -------
     PixelSize or None
-        None where they are no such lists, or no lengths along y and x.
+        None where these are not such lists, or lack lengths along y and x.
     """
     lists = axes, sizes, units
     if not all(isinstance(one, list) and len(one) == len(axes) for one in lists):

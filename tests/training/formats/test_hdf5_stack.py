@@ -91,7 +91,7 @@ def test_axes_are_those_of_hdf5_s_labels(tmp_path: Path, images: np.ndarray, lab
         file["raw"], file["plain"] = images.T, images
         for dimension, label in zip(file["raw"].dims, labels, strict=True):
             dimension.label = label
-        file["plain"].dims[0].label = "depth of the block"  # which are no names of axes
+        file["plain"].dims[0].label = "depth of the block"  # which are not names of axes
     np.testing.assert_array_equal(read_stack(tmp_path / "a.h5/raw"), images)
     np.testing.assert_array_equal(read_stack(tmp_path / "a.h5/plain"), images)
 
